@@ -1,0 +1,2 @@
+// Package gen roots the module of generated contracts.
+package gen
