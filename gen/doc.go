@@ -1,2 +1,0 @@
-// Package gen roots the module of generated contracts.
-package gen
