@@ -4,6 +4,7 @@ package secret
 
 import (
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"log/slog"
 )
@@ -66,9 +67,15 @@ func (s String) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 // MarshalYAML keeps a dumped configuration free of secrets.
 func (s String) MarshalYAML() (any, error) { return Redacted, nil }
 
+var errRedacted = errors.New("is the redacted form of a secret, not a secret")
+
 // UnmarshalText implements encoding.TextUnmarshaler. The YAML and JSON
-// decoders use it too, so that configuration can hold a secret.
+// decoders use it too, so that configuration can hold a secret. It refuses
+// Redacted, which can only come from a printed configuration.
 func (s *String) UnmarshalText(text []byte) error {
+	if string(text) == Redacted {
+		return errRedacted
+	}
 	*s = New(string(text))
 	return nil
 }
