@@ -1,0 +1,172 @@
+package provider
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/tollgate/tollgate/services/internal/platform/config"
+	"github.com/tollgate/tollgate/services/internal/platform/secret"
+)
+
+// Target is a provider deployment, as it stands in the configuration.
+type Target struct {
+	// Name is unique; routes, the ledger and traces use it.
+	Name string `yaml:"name"`
+	// Provider is the kind: it chooses the adapter and the prices.
+	Provider string `yaml:"provider"`
+	// BaseURL is where the provider's API begins, for example https://api.openai.com/v1.
+	BaseURL string `yaml:"base_url"`
+	// APIKey is our credential with the provider.
+	APIKey secret.String `yaml:"api_key"`
+	// Models are the models that the target serves.
+	Models Models `yaml:"models"`
+	// Region is where the target computes; prices and residency look at it.
+	Region string `yaml:"region"`
+	// Timeouts bound an attempt.
+	Timeouts Timeouts `yaml:"timeouts"`
+	// Retries is how often a failed attempt is repeated on this target; nil means 2.
+	Retries *int `yaml:"retries"`
+}
+
+// Timeouts bound an attempt; zero takes the default.
+type Timeouts struct {
+	// Connect bounds dialling and the TLS handshake; 2s.
+	Connect config.Duration `yaml:"connect"`
+	// FirstToken bounds the time until the first content; 30s.
+	FirstToken config.Duration `yaml:"first_token"`
+	// Idle bounds the time between two chunks; 30s.
+	Idle config.Duration `yaml:"idle"`
+	// Total bounds the attempt; 10m.
+	Total config.Duration `yaml:"total"`
+}
+
+// DefaultTimeouts are the timeouts of a target that sets none.
+var DefaultTimeouts = Timeouts{
+	Connect:    config.Duration(2 * time.Second),
+	FirstToken: config.Duration(30 * time.Second),
+	Idle:       config.Duration(30 * time.Second),
+	Total:      config.Duration(10 * time.Minute),
+}
+
+// WithDefaults fills in what is zero.
+func (t Timeouts) WithDefaults() Timeouts {
+	fill := func(have *config.Duration, def config.Duration) {
+		if *have == 0 {
+			*have = def
+		}
+	}
+	fill(&t.Connect, DefaultTimeouts.Connect)
+	fill(&t.FirstToken, DefaultTimeouts.FirstToken)
+	fill(&t.Idle, DefaultTimeouts.Idle)
+	fill(&t.Total, DefaultTimeouts.Total)
+	return t
+}
+
+// MaxAttempts is how often the target may be tried for one request.
+func (t Target) MaxAttempts() int {
+	if t.Retries == nil {
+		return 3
+	}
+	return *t.Retries + 1
+}
+
+// Validate reports every fault of the target; known are the providers that have an adapter.
+func (t Target) Validate(v *config.Validator, known []string) {
+	if t.Name == "" {
+		v.Fail("name", "is required")
+	}
+	if !slices.Contains(known, t.Provider) {
+		v.Fail("provider", "%q is not a provider; use one of %v", t.Provider, known)
+	}
+	if t.Provider != "builtin" {
+		if u, err := url.Parse(t.BaseURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			v.Fail("base_url", "must be an http or https address, for example https://api.openai.com/v1")
+		}
+	}
+	if t.Models.Empty() {
+		v.Fail("models", `is required: a list of names, a map of alias to upstream name, or "*"`)
+	}
+	for name, d := range map[string]config.Duration{
+		"connect": t.Timeouts.Connect, "first_token": t.Timeouts.FirstToken,
+		"idle": t.Timeouts.Idle, "total": t.Timeouts.Total,
+	} {
+		if d < 0 {
+			v.Fail("timeouts."+name, "must not be negative")
+		}
+	}
+	if t.Retries != nil && (*t.Retries < 0 || *t.Retries > 10) {
+		v.Fail("retries", "must be between 0 and 10")
+	}
+}
+
+// Models maps the names that routes use to the target's own names.
+type Models struct {
+	any   bool
+	names []string
+	alias map[string]string
+}
+
+// NewModels serves the given names under themselves; "*" serves any name.
+func NewModels(names ...string) Models {
+	m := Models{alias: make(map[string]string, len(names))}
+	for _, name := range names {
+		m.add(name, name)
+	}
+	return m
+}
+
+func (m *Models) add(name, upstream string) {
+	if name == "*" {
+		m.any = true
+		return
+	}
+	if _, ok := m.alias[name]; !ok {
+		m.names = append(m.names, name)
+	}
+	m.alias[name] = upstream
+}
+
+// Upstream returns the target's own name of a model, and whether it serves it.
+func (m Models) Upstream(name string) (string, bool) {
+	if upstream, ok := m.alias[name]; ok {
+		return upstream, true
+	}
+	return name, m.any
+}
+
+// Any says whether any name is passed through.
+func (m Models) Any() bool { return m.any }
+
+// Names returns the names served, in the order of the configuration; "*" is not among them.
+func (m Models) Names() []string { return m.names }
+
+// Empty says whether nothing is served.
+func (m Models) Empty() bool { return !m.any && len(m.names) == 0 }
+
+// UnmarshalYAML reads "*", a list of names, or a map of alias to upstream name.
+func (m *Models) UnmarshalYAML(node *yaml.Node) error {
+	*m = NewModels()
+	switch node.Kind {
+	case yaml.ScalarNode:
+		m.add(node.Value, node.Value)
+	case yaml.SequenceNode:
+		var names []string
+		if err := node.Decode(&names); err != nil {
+			return fmt.Errorf("read models: %w", err)
+		}
+		for _, name := range names {
+			m.add(name, name)
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			m.add(node.Content[i].Value, node.Content[i+1].Value)
+		}
+	default:
+		return fmt.Errorf(`read models: want a list, a map or "*"`)
+	}
+	return nil
+}
