@@ -1,0 +1,62 @@
+package inproc
+
+import (
+	"context"
+	"net"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+)
+
+// serverContext gives the handler the caller's deadline and cancellation, but
+// none of the caller's values: what must cross does so as metadata, as it
+// would over the wire.
+type serverContext struct {
+	context.Context
+}
+
+// Value hides the caller's values.
+func (serverContext) Value(any) any { return nil }
+
+// AfterFunc spares contexts derived from this one a goroutine each: package
+// context uses it where it cannot see through to the parent.
+func (c serverContext) AfterFunc(f func()) func() bool { return context.AfterFunc(c.Context, f) }
+
+// address stands in for a network address.
+type address struct{}
+
+// Network implements net.Addr.
+func (address) Network() string { return "inproc" }
+
+// String implements net.Addr.
+func (address) String() string { return "inproc" }
+
+var _ net.Addr = address{}
+
+// here is the peer that both sides see.
+var here = &peer.Peer{Addr: address{}, LocalAddr: address{}}
+
+// crossing makes the handler's context from the caller's. cancel ends it.
+func crossing(ctx context.Context, creds credentials.PerRPCCredentials, full string) (context.Context, context.CancelFunc, error) {
+	md, _ := metadata.FromOutgoingContext(ctx) // a copy
+	if creds != nil {
+		extra, err := creds.GetRequestMetadata(ctx, full)
+		if err != nil {
+			return nil, nil, toStatus(err)
+		}
+		if md == nil {
+			md = make(metadata.MD, len(extra))
+		}
+		for k, v := range extra {
+			md.Append(k, v)
+		}
+	}
+	inner, cancel := context.WithCancel(ctx)
+	var server context.Context = serverContext{inner}
+	if md == nil {
+		md = metadata.MD{}
+	}
+	server = metadata.NewIncomingContext(server, md)
+	return peer.NewContext(server, here), cancel, nil
+}

@@ -1,0 +1,351 @@
+package inproc
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// window is how many messages may be under way in each direction before the
+// sender waits for the receiver.
+const window = 8
+
+// pipe is what the two sides of a stream share.
+type pipe struct {
+	toServer chan proto.Message // closed by the client's CloseSend
+	toClient chan proto.Message // closed when the handler has returned
+
+	headerOnce sync.Once
+	headerSent chan struct{}
+
+	mu      sync.Mutex
+	header  metadata.MD
+	trailer metadata.MD
+
+	done chan struct{} // closed when the handler has returned
+	err  error         // its status; read after done
+}
+
+// NewStream implements grpc.ClientConnInterface. The handler runs on its own
+// goroutine, which ends when the handler returns; its context ends when the
+// caller's does or when the caller has read the stream to its end.
+func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, full string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	return streamer(c.streamClient, c.newStream)(ctx, desc, nil, full, opts...)
+}
+
+func (c *Conn) newStream(ctx context.Context, desc *grpc.StreamDesc, _ *grpc.ClientConn, full string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	options := readOptions(opts)
+	ctx, cancel := context.WithCancel(ctx)
+	kind := shape{client: true, clientStreams: desc.ClientStreams, serverSends: desc.ServerStreams}
+	ctx, begin := c.clientStats.begin(ctx, full, kind)
+	p := &pipe{
+		toServer:   make(chan proto.Message, window),
+		toClient:   make(chan proto.Message, window),
+		headerSent: make(chan struct{}),
+		done:       make(chan struct{}),
+	}
+	cs := &clientStream{pipe: p, ctx: ctx, cancel: cancel, desc: desc, options: options, stats: c.clientStats, begin: begin}
+	if err := c.open(ctx, full, p, options); err != nil {
+		cs.finish(err)
+		return nil, err
+	}
+	// As over the wire, cancelling ends the stream even if nobody reads it.
+	cs.unwatch = context.AfterFunc(ctx, func() { cs.finish(toStatus(ctx.Err())) })
+	return cs, nil
+}
+
+// open starts the handler.
+func (c *Conn) open(ctx context.Context, full string, p *pipe, options callOptions) error {
+	if err := ctx.Err(); err != nil {
+		return toStatus(err)
+	}
+	m := c.lookup(full)
+	if m == nil {
+		return errUnknown(full)
+	}
+	if m.stream == nil {
+		return status.Errorf(codes.Internal, "%s is not a stream", full)
+	}
+	server, cancel, err := crossing(ctx, options.creds, full)
+	if err != nil {
+		return err
+	}
+	ss := &serverStream{pipe: p, method: full}
+	server = grpc.NewContextWithServerTransportStream(server, (*streamTransport)(ss))
+	kind := shape{clientStreams: m.stream.ClientStreams, serverSends: m.stream.ServerStreams}
+	ss.ctx, ss.begin = c.serverStats.begin(server, full, kind)
+	go c.serve(m, ss, cancel, full)
+	return nil
+}
+
+// serve runs the handler and publishes its end.
+func (c *Conn) serve(m *method, ss *serverStream, cancel context.CancelFunc, full string) {
+	var err error
+	if c.serveStream == nil {
+		err = m.stream.Handler(m.server, ss)
+	} else {
+		info := &grpc.StreamServerInfo{FullMethod: full, IsClientStream: m.stream.ClientStreams, IsServerStream: m.stream.ServerStreams}
+		err = c.serveStream(m.server, ss, info, m.stream.Handler)
+	}
+	err = toStatus(err)
+	c.serverStats.end(ss.ctx, ss.begin, false, err)
+	cancel()
+	ss.pipe.err = err
+	ss.pipe.sendHeader()
+	close(ss.pipe.done)
+	close(ss.pipe.toClient)
+}
+
+func (p *pipe) sendHeader() bool {
+	first := false
+	p.headerOnce.Do(func() { first = true; close(p.headerSent) })
+	return first
+}
+
+func (p *pipe) setHeader(md metadata.MD) error {
+	select {
+	case <-p.headerSent:
+		return errHeaderSent
+	default:
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.header = metadata.Join(p.header, md)
+	return nil
+}
+
+func (p *pipe) setTrailer(md metadata.MD) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trailer = metadata.Join(p.trailer, md)
+}
+
+func (p *pipe) headerAndTrailer() (header, trailer metadata.MD) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.header.Copy(), p.trailer.Copy()
+}
+
+// clientStream is the caller's side.
+type clientStream struct {
+	*pipe
+	ctx     context.Context
+	cancel  context.CancelFunc
+	desc    *grpc.StreamDesc
+	options callOptions
+	stats   statsHandlers
+	begin   time.Time
+	unwatch func() bool
+
+	sendMu     sync.Mutex
+	sendClosed bool
+
+	finishOnce sync.Once
+}
+
+// finish ends the stream for the caller, once, and stops the handler.
+func (s *clientStream) finish(err error) {
+	s.finishOnce.Do(func() {
+		s.cancel()
+		if err == io.EOF {
+			err = nil
+		}
+		s.stats.end(s.ctx, s.begin, true, err)
+		header, trailer := s.headerAndTrailer()
+		s.options.finish(header, trailer, err)
+	})
+}
+
+// Header implements grpc.ClientStream.
+func (s *clientStream) Header() (metadata.MD, error) {
+	select {
+	case <-s.headerSent:
+	case <-s.ctx.Done():
+		return nil, toStatus(s.ctx.Err())
+	}
+	header, _ := s.headerAndTrailer()
+	return header, nil
+}
+
+// Trailer implements grpc.ClientStream.
+func (s *clientStream) Trailer() metadata.MD {
+	_, trailer := s.headerAndTrailer()
+	return trailer
+}
+
+// Context implements grpc.ClientStream.
+func (s *clientStream) Context() context.Context { return s.ctx }
+
+// CloseSend implements grpc.ClientStream.
+func (s *clientStream) CloseSend() error {
+	s.sendMu.Lock()
+	defer s.sendMu.Unlock()
+	if !s.sendClosed {
+		s.sendClosed = true
+		close(s.toServer)
+	}
+	return nil
+}
+
+// SendMsg implements grpc.ClientStream: io.EOF says that the handler has
+// returned and RecvMsg has its status.
+func (s *clientStream) SendMsg(m any) error {
+	msg, err := cloneMessage(m)
+	if err != nil {
+		return err
+	}
+	s.sendMu.Lock()
+	defer s.sendMu.Unlock()
+	if s.sendClosed {
+		return status.Error(codes.Internal, "SendMsg called after CloseSend")
+	}
+	select {
+	case <-s.done:
+		return io.EOF
+	default:
+	}
+	select {
+	case s.toServer <- msg:
+		return nil
+	case <-s.done:
+		return io.EOF
+	case <-s.ctx.Done():
+		return toStatus(s.ctx.Err())
+	}
+}
+
+// RecvMsg implements grpc.ClientStream.
+func (s *clientStream) RecvMsg(m any) error {
+	err := s.recv(m)
+	if err == nil && !s.desc.ServerStreams {
+		// One answer only: its status decides whether it counts.
+		if end := s.recv(nil); end != io.EOF {
+			err = end
+		}
+		s.finish(err)
+		return err
+	}
+	if err != nil {
+		if s.unwatch != nil {
+			s.unwatch()
+		}
+		s.finish(err)
+	}
+	return err
+}
+
+// recv takes the next message, or the end of the stream: io.EOF or a status.
+// A nil m accepts only the end.
+func (s *clientStream) recv(m any) error {
+	select {
+	case msg, ok := <-s.toClient:
+		switch {
+		case ok && m == nil:
+			return status.Error(codes.Internal, "the handler sent more than one answer")
+		case ok:
+			return copyMessage(m, msg)
+		case s.err != nil:
+			return s.err
+		case m != nil && !s.desc.ServerStreams:
+			return status.Error(codes.Internal, "the handler sent no answer")
+		}
+		return io.EOF
+	case <-s.ctx.Done():
+		return s.cancelled()
+	}
+}
+
+// cancelled prefers what the handler had finished with over the cancellation.
+func (s *clientStream) cancelled() error { return toStatus(s.ctx.Err()) }
+
+func cloneMessage(m any) (proto.Message, error) {
+	msg, ok := m.(proto.Message)
+	if !ok {
+		return nil, status.Errorf(codes.Internal, "cannot send a %T", m)
+	}
+	return proto.Clone(msg), nil
+}
+
+// serverStream is the handler's side.
+type serverStream struct {
+	*pipe
+	ctx    context.Context
+	method string
+	begin  time.Time
+}
+
+// SetHeader implements grpc.ServerStream.
+func (s *serverStream) SetHeader(md metadata.MD) error { return s.setHeader(md) }
+
+// SendHeader implements grpc.ServerStream.
+func (s *serverStream) SendHeader(md metadata.MD) error {
+	if err := s.setHeader(md); err != nil {
+		return err
+	}
+	if !s.sendHeader() {
+		return errHeaderSent
+	}
+	return nil
+}
+
+// SetTrailer implements grpc.ServerStream.
+func (s *serverStream) SetTrailer(md metadata.MD) { s.setTrailer(md) }
+
+// Context implements grpc.ServerStream.
+func (s *serverStream) Context() context.Context { return s.ctx }
+
+// SendMsg implements grpc.ServerStream.
+func (s *serverStream) SendMsg(m any) error {
+	msg, err := cloneMessage(m)
+	if err != nil {
+		return err
+	}
+	if err := s.ctx.Err(); err != nil {
+		return toStatus(err)
+	}
+	s.sendHeader()
+	select {
+	case s.toClient <- msg:
+		return nil
+	case <-s.ctx.Done():
+		return toStatus(s.ctx.Err())
+	}
+}
+
+// RecvMsg implements grpc.ServerStream.
+func (s *serverStream) RecvMsg(m any) error {
+	select {
+	case msg, ok := <-s.toServer:
+		if !ok {
+			return io.EOF
+		}
+		return copyMessage(m, msg)
+	case <-s.ctx.Done():
+		return toStatus(s.ctx.Err())
+	}
+}
+
+// streamTransport lets grpc.SetHeader and the like work on a stream.
+type streamTransport serverStream
+
+// Method implements grpc.ServerTransportStream.
+func (t *streamTransport) Method() string { return t.method }
+
+// SetHeader implements grpc.ServerTransportStream.
+func (t *streamTransport) SetHeader(md metadata.MD) error { return t.setHeader(md) }
+
+// SendHeader implements grpc.ServerTransportStream.
+func (t *streamTransport) SendHeader(md metadata.MD) error { return (*serverStream)(t).SendHeader(md) }
+
+// SetTrailer implements grpc.ServerTransportStream.
+func (t *streamTransport) SetTrailer(md metadata.MD) error {
+	t.setTrailer(md)
+	return nil
+}
