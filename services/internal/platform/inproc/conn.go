@@ -75,6 +75,8 @@ type Conn struct {
 	serverStats  statsHandlers
 	clientStats  statsHandlers
 
+	callUnary   grpc.UnaryInvoker
+	callStream  grpc.Streamer
 	serveUnary  grpc.UnaryServerInterceptor
 	serveStream grpc.StreamServerInterceptor
 
@@ -100,6 +102,8 @@ func New(opts ...Option) *Conn {
 	for _, o := range opts {
 		o(c)
 	}
+	c.callUnary = unaryInvoker(c.unaryClient, c.invoke)
+	c.callStream = streamer(c.streamClient, c.newStream)
 	c.serveUnary = chainUnaryServer(c.unaryServer)
 	c.serveStream = chainStreamServer(c.streamServer)
 	c.methods.Store(&map[string]*method{})

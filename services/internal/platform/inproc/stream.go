@@ -37,7 +37,7 @@ type pipe struct {
 // goroutine, which ends when the handler returns; its context ends when the
 // caller's does or when the caller has read the stream to its end.
 func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, full string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	return streamer(c.streamClient, c.newStream)(ctx, desc, nil, full, opts...)
+	return c.callStream(ctx, desc, nil, full, opts...)
 }
 
 func (c *Conn) newStream(ctx context.Context, desc *grpc.StreamDesc, _ *grpc.ClientConn, full string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -229,13 +229,12 @@ func (s *clientStream) RecvMsg(m any) error {
 		if end := s.recv(nil); end != io.EOF {
 			err = end
 		}
+		s.unwatch()
 		s.finish(err)
 		return err
 	}
 	if err != nil {
-		if s.unwatch != nil {
-			s.unwatch()
-		}
+		s.unwatch()
 		s.finish(err)
 	}
 	return err
@@ -258,12 +257,9 @@ func (s *clientStream) recv(m any) error {
 		}
 		return io.EOF
 	case <-s.ctx.Done():
-		return s.cancelled()
+		return toStatus(s.ctx.Err())
 	}
 }
-
-// cancelled prefers what the handler had finished with over the cancellation.
-func (s *clientStream) cancelled() error { return toStatus(s.ctx.Err()) }
 
 func cloneMessage(m any) (proto.Message, error) {
 	msg, ok := m.(proto.Message)

@@ -2,7 +2,6 @@ package inproc
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -16,10 +15,7 @@ import (
 // caller's goroutine, so a call returns when its handler does: handlers must
 // heed their context, as they must anyway.
 func (c *Conn) Invoke(ctx context.Context, full string, args, reply any, opts ...grpc.CallOption) error {
-	if len(c.unaryClient) == 0 {
-		return c.invoke(ctx, full, args, reply, nil, opts...)
-	}
-	return unaryInvoker(c.unaryClient, c.invoke)(ctx, full, args, reply, nil, opts...)
+	return c.callUnary(ctx, full, args, reply, nil, opts...)
 }
 
 func (c *Conn) invoke(ctx context.Context, full string, args, reply any, _ *grpc.ClientConn, opts ...grpc.CallOption) error {
@@ -126,13 +122,12 @@ func toStatus(err error) error {
 	if err == nil {
 		return nil
 	}
-	var carrier interface{ GRPCStatus() *status.Status }
-	if errors.As(err, &carrier) {
-		st, _ := status.FromError(err)
-		if st.Code() == codes.OK { // grpc refuses an error that says OK
-			return status.Error(codes.Unknown, st.Message())
-		}
-		return st.Err()
+	st, ok := status.FromError(err)
+	switch {
+	case !ok:
+		return status.FromContextError(err).Err()
+	case st.Code() == codes.OK: // a failed call must not read as success
+		return status.Error(codes.Unknown, st.Message())
 	}
-	return status.FromContextError(err).Err()
+	return st.Err()
 }
