@@ -12,7 +12,8 @@ import (
 // Call is one client request on its way in. A dialect fills it; the pipeline
 // does not change it.
 type Call struct {
-	// RequestID names the request in the ledger, traces and headers.
+	// RequestID names the request in the ledger, traces and headers; empty lets
+	// the pipeline make one. It must never have been used before.
 	RequestID string
 	// Principal is who asks.
 	Principal *auth.Principal
@@ -30,7 +31,23 @@ type Result struct {
 	Report *routerv1.RequestReport
 }
 
-// Sink is the client's side of a streamed answer.
+// EmbedCall is one client request for vectors.
+type EmbedCall struct {
+	// RequestID and Principal are as in Call.
+	RequestID string
+	Principal *auth.Principal
+	// Request is what is asked; Model is the name that the client uses.
+	Request *provider.EmbedRequest
+}
+
+// EmbedResult holds the vectors on their way out.
+type EmbedResult struct {
+	Embeddings *provider.Embeddings
+	Report     *routerv1.RequestReport
+}
+
+// Sink is the client's side of a streamed answer. A failure after Open reaches
+// it as a chunk whose event is stream.Error; neither a chunk nor Finish follows.
 type Sink interface {
 	stream.Writer
 	// Open is called once, with the first content: until then an error can

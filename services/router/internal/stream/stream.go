@@ -4,6 +4,9 @@
 package stream
 
 import (
+	"bytes"
+	"slices"
+
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 )
 
@@ -88,6 +91,27 @@ type Chunk struct {
 func (c *Chunk) Reset() {
 	clear(c.Events)
 	*c = Chunk{Events: c.Events[:0], Native: c.Native[:0]}
+}
+
+// IsContent says whether one of the chunk's events is content.
+func (c *Chunk) IsContent() bool {
+	for i := range c.Events {
+		if c.Events[i].IsContent() {
+			return true
+		}
+	}
+	return false
+}
+
+// Clone copies the chunk, so that it outlives the reader's next Next.
+func (c *Chunk) Clone() *Chunk {
+	out := *c
+	out.Native = bytes.Clone(c.Native)
+	out.Events = slices.Clone(c.Events)
+	for i := range out.Events {
+		out.Events[i].Delta = bytes.Clone(out.Events[i].Delta)
+	}
+	return &out
 }
 
 // Reader reads an answer. It is used by one goroutine.
