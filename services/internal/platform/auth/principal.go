@@ -15,6 +15,8 @@ import (
 
 // Roles of a principal.
 const (
+	// RoleOperator manages the organisations and the installation.
+	RoleOperator = "operator"
 	// RoleAdmin manages the organisation.
 	RoleAdmin = "admin"
 	// RoleDeveloper uses models and manages own keys.
@@ -39,6 +41,9 @@ type Principal struct {
 	// AllowedModels limits the models; empty means any. A trailing * matches
 	// any rest.
 	AllowedModels []string `json:"models,omitempty"`
+	// AllowedCollections limits the collections that may be searched, by
+	// resource name (collections/{collection}); empty means any.
+	AllowedCollections []string `json:"collections,omitempty"`
 	// Limits holds the key's rates.
 	Limits Limits `json:"limits,omitzero"`
 	// Internal says that the call came from another Tollgate service. It is
