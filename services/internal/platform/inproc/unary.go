@@ -101,11 +101,12 @@ func (t *unaryTransport) SetTrailer(md metadata.MD) error {
 
 var errHeaderSent = status.Error(codes.Internal, "the header was sent already")
 
-// copyMessage fills dst with a deep copy of src.
+// copyMessage fills dst with a deep copy of src. A typed nil is an empty
+// message, as over the wire.
 func copyMessage(dst, src any) error {
 	to, ok := dst.(proto.Message)
 	from, ok2 := src.(proto.Message)
-	if !ok || !ok2 || !from.ProtoReflect().IsValid() {
+	if !ok || !ok2 {
 		return status.Errorf(codes.Internal, "cannot pass a %T as a %T", src, dst)
 	}
 	if to.ProtoReflect().Descriptor() != from.ProtoReflect().Descriptor() {
