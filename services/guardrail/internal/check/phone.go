@@ -1,0 +1,185 @@
+package check
+
+import (
+	"bytes"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// phoneWords announce a phone number in whatever form; phoneHints make one
+// likely if it is also written like one.
+var (
+	phoneWords = words("phone", "telephone", "tel", "mobile", "cell", "cellphone", "fax", "whatsapp", "hotline",
+		"telefon", "telefonnummer", "handy", "handynummer", "mobil", "mobilnummer", "telefono", "movil", "celular",
+		"portable", "cellulare", "telemovel", "phone number", "desk", "landline", "numero de telephone")
+	phoneHints = words("call", "calling", "call me", "text", "sms", "dial", "ring", "reach", "reached", "contact",
+		"answering", "messages to", "message", "office", "registered", "ruf", "anrufen", "erreichbar", "appelez",
+		"llama", "llamar", "chiama", "chiamare", "ligue", "ligar", "my number", "number is")
+)
+
+// detectPhone finds phone numbers: international ones that the numbering plan
+// of their country allows, North American ones in their usual punctuation, and
+// national ones where the words before say that a phone number follows.
+func detectPhone(s *Segment, out []Match) []Match {
+	t := s.Text
+	for i := 0; i < len(t); {
+		b := t[i]
+		if !isDigit(b) && b != '+' && b != '(' {
+			i++
+			continue
+		}
+		if end := phoneEnd(s, i); end > 0 {
+			out = append(out, Match{Start: i, End: end, Score: 1})
+			i = end
+			continue
+		}
+		i++
+		for isDigit(b) && i < len(t) && isDigit(t[i]) {
+			i++
+		}
+	}
+	return out
+}
+
+const maxPhoneGroups = 8
+
+func phoneEnd(s *Segment, i int) int {
+	t := s.Text
+	if t[i] != '+' && !startsNumber(t, s.Left, i) || i > 0 && (t[i-1] == '.' || t[i-1] == ':' && isDigit(at(t, i-2)) || t[i-1] == '-' && isDigit(at(t, i-2))) {
+		return -1
+	}
+	ends, digits := phoneGroups(t, i)
+	for n := len(ends) - 1; n >= 0; n-- {
+		if digits[n] < 7 || digits[n] > 15 || !phoneStops(t, ends[n]) {
+			continue
+		}
+		if looksLikePhone(s, i, ends[n], digits[n], n+1) {
+			return extension(t, ends[n])
+		}
+	}
+	return -1
+}
+
+// phoneGroups lists where groups of digits end, and how many digits there are
+// up to each end, for a number that begins at i.
+func phoneGroups(t []byte, i int) (ends, digits []int) {
+	var endBuf, digitBuf [maxPhoneGroups]int
+	ends, digits = endBuf[:0], digitBuf[:0]
+	n, j := 0, i
+	if at(t, j) == '+' {
+		j++
+	}
+	for gap := 0; j < len(t) && len(ends) < maxPhoneGroups; {
+		switch b := t[j]; {
+		case isDigit(b):
+			for j < len(t) && isDigit(t[j]) {
+				j++
+				n++
+			}
+			ends, digits = append(ends, j), append(digits, n)
+			gap = 0
+			continue
+		case b == ' ' || b == '-' || b == '.' || b == '/' || b == '(' || b == ')':
+			if gap++; gap > 3 {
+				return ends, digits
+			}
+		default:
+			return ends, digits
+		}
+		j++
+	}
+	return ends, digits
+}
+
+func phoneStops(t []byte, end int) bool {
+	switch next := at(t, end); {
+	case next|0x20 == 'x', next == 'e':
+		return true
+	case next == '-':
+		return !isAlnum(at(t, end+1)) || isLetter(at(t, end+1))
+	case next == ':', next == '%', next == '@', next == '=':
+		return false
+	default:
+		return endsNumber(t, end)
+	}
+}
+
+func extension(t []byte, end int) int {
+	j := end
+	if at(t, j)|0x20 == 'x' {
+		j++
+		k := j
+		for k < len(t) && k-j < 6 && isDigit(t[k]) {
+			k++
+		}
+		if k > j && !wordByte(at(t, k)) {
+			return k
+		}
+	}
+	return end
+}
+
+func looksLikePhone(s *Segment, i, end, digits, groups int) bool {
+	text := s.Text[i:end]
+	if bytes.HasPrefix(text, []byte("(")) && !bytes.Contains(text, []byte(")")) {
+		return false
+	}
+	if text[0] == '+' || bytes.HasPrefix(text, []byte("00")) && digits >= 10 {
+		return validInternational(text) || digits >= 9 && s.leftHas(i, phoneWords)
+	}
+	if digits <= 11 && northAmerican(text, groups) {
+		return true
+	}
+	if looksLikeDate(text, groups) {
+		return false
+	}
+	if s.leftHas(i, phoneWords) {
+		return true
+	}
+	written := groups > 1 && digits <= 12 || text[0] == '0' && digits >= 9
+	return written && s.leftHas(i, phoneHints)
+}
+
+func validInternational(text []byte) bool {
+	number := string(text)
+	if number[0] != '+' {
+		number = "+" + number[2:]
+	}
+	// "(0)" is a trunk prefix that callers from abroad leave out.
+	n, err := phonenumbers.Parse(string(bytes.ReplaceAll([]byte(number), []byte("(0)"), nil)), "")
+	return err == nil && phonenumbers.IsPossibleNumber(n)
+}
+
+// northAmerican accepts [1] NXX NXX XXXX with separators, N being 2 to 9.
+func northAmerican(text []byte, groups int) bool {
+	var d [16]byte
+	n := 0
+	for _, b := range text {
+		if isDigit(b) && n < len(d) {
+			d[n] = b
+			n++
+		}
+	}
+	digits := d[:n]
+	if n == 11 && digits[0] == '1' {
+		digits, groups = digits[1:], groups-1
+	}
+	if len(digits) != 10 || groups != 3 || digits[0] < '2' || digits[3] < '2' {
+		return false
+	}
+	// The last groups are 3 and 4 long.
+	k := len(text) - 5
+	return !isDigit(text[k]) && isDigit(text[k-1]) && isDigit(text[k-3]) && !isDigit(text[k-4])
+}
+
+// looksLikeDate tells 2024-05-17, 17.05.2024 and the like from phone numbers.
+func looksLikeDate(text []byte, groups int) bool {
+	if groups < 3 || len(text) < 8 {
+		return false
+	}
+	year := func(y []byte) bool { return len(y) >= 4 && (string(y[:2]) == "19" || string(y[:2]) == "20") }
+	if len(text) >= 10 && year(text) && !isDigit(text[4]) && !isDigit(text[7]) {
+		return true
+	}
+	return len(text) == 10 && year(text[6:]) && !isDigit(text[2]) && !isDigit(text[5])
+}
