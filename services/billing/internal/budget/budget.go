@@ -140,3 +140,6 @@ func (x *Index) Delete(ctx context.Context, organization, id, actor string) erro
 func (x *Index) List(ctx context.Context, organization, after string, limit int) ([]Budget, error) {
 	return x.store.ListBudgets(ctx, organization, after, limit, time.Now())
 }
+
+// Cursor is where the next page of budgets begins after this one.
+func (b *Budget) Cursor() string { return b.Scope + "\n" + b.ID }

@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+)
+
+// tx runs statements of the writer's transaction. Statements are prepared once
+// per connection. None is cancelled on its own: that would break the transaction.
+type tx struct {
+	conn     *sql.Conn
+	dialect  dialect
+	prepared map[string]*sql.Stmt
+}
+
+func (t *tx) statement(query string) (*sql.Stmt, error) {
+	if stmt, ok := t.prepared[query]; ok {
+		return stmt, nil
+	}
+	stmt, err := t.conn.PrepareContext(context.Background(), t.dialect.bind(query))
+	if err != nil {
+		return nil, err
+	}
+	t.prepared[query] = stmt
+	return stmt, nil
+}
+
+// command runs BEGIN, COMMIT and their like.
+func (t *tx) command(text string) error {
+	stmt, err := t.statement(text)
+	if err != nil {
+		return err
+	}
+	_, err = stmt.Exec()
+	return err
+}
+
+// exec runs a statement and tells how many rows it changed.
+func (t *tx) exec(query string, args ...any) (int64, error) {
+	stmt, err := t.statement(query)
+	if err != nil {
+		return 0, err
+	}
+	result, err := stmt.Exec(args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// row runs a query for one row; scanning gives sql.ErrNoRows when there is none.
+func (t *tx) row(query string, args []any, into ...any) error {
+	stmt, err := t.statement(query)
+	if err != nil {
+		return err
+	}
+	return stmt.QueryRow(args...).Scan(into...)
+}
+
+// rows runs a query and scans each row.
+func (t *tx) rows(query string, args []any, scan func(scanner) error) error {
+	stmt, err := t.statement(query)
+	if err != nil {
+		return err
+	}
+	found, err := stmt.Query(args...)
+	if err != nil {
+		return err
+	}
+	return each(found, scan)
+}
+
+func (t *tx) close() {
+	for _, stmt := range t.prepared {
+		_ = stmt.Close()
+	}
+	_ = t.conn.Close()
+}
+
+// scanner is a row under the cursor.
+type scanner interface{ Scan(into ...any) error }
+
+func each(found *sql.Rows, scan func(scanner) error) error {
+	defer func() { _ = found.Close() }()
+	for found.Next() {
+		if err := scan(found); err != nil {
+			return err
+		}
+	}
+	return found.Err()
+}
+
+// query reads outside the writer.
+func (s *Store) query(ctx context.Context, query string, args []any, scan func(scanner) error) error {
+	found, err := s.reads.QueryContext(ctx, s.dialect.bind(query), args...)
+	if err != nil {
+		return err
+	}
+	return each(found, scan)
+}
+
+// bind writes placeholders the way the database wants them.
+func (d dialect) bind(query string) string {
+	if !d.numbered || !strings.Contains(query, "?") {
+		return query
+	}
+	var out strings.Builder
+	number := 0
+	for _, c := range query {
+		if c != '?' {
+			out.WriteRune(c)
+			continue
+		}
+		number++
+		out.WriteByte('$')
+		out.WriteString(strconv.Itoa(number))
+	}
+	return out.String()
+}

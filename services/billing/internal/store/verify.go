@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/tollgate/tollgate/services/billing/internal/budget"
+	"github.com/tollgate/tollgate/services/billing/internal/money"
+)
+
+// Verify recomputes every balance from the ledger and the live holds, and
+// checks that each ledger transaction adds up to zero. It reads the whole
+// ledger, while nothing else is written.
+func (s *Store) Verify(ctx context.Context) error {
+	return wrap("verify ledger", s.writer.do(ctx, func(tx *tx) error {
+		if err := verifyEntries(tx); err != nil {
+			return err
+		}
+		expected := balances{}
+		if err := replayUsage(tx, expected); err != nil {
+			return err
+		}
+		if err := replayHolds(tx, expected); err != nil {
+			return err
+		}
+		return compareBalances(tx, expected)
+	}))
+}
+
+func verifyEntries(tx *tx) error {
+	query := `SELECT usage_id, CAST(SUM(amount) AS BIGINT), COUNT(*) FROM ledger_entries GROUP BY usage_id HAVING SUM(amount) <> 0 OR SUM(units) <> 0 OR COUNT(*) <> 2`
+	err := tx.rows(query, nil, func(row scanner) error {
+		var id, sum, count int64
+		if err := row.Scan(&id, &sum, &count); err != nil {
+			return err
+		}
+		return fmt.Errorf("entries of row %d: %d of them add up to %d", id, count, sum)
+	})
+	if err != nil {
+		return err
+	}
+	var rows, booked int64
+	err = tx.row(`SELECT (SELECT COUNT(*) FROM usage_rows), (SELECT COUNT(DISTINCT usage_id) FROM ledger_entries)`, nil, &rows, &booked)
+	if err == nil && rows != booked {
+		err = fmt.Errorf("%d usage rows, but entries of %d", rows, booked)
+	}
+	return err
+}
+
+func replayUsage(tx *tx, expected balances) error {
+	query := fmt.Sprintf(`SELECT organization_id, team_id, user_id, key_id, CAST(started_at / %d AS BIGINT), CAST(SUM(cost) AS BIGINT)
+	 FROM usage_rows GROUP BY 1, 2, 3, 4, 5`, dayMicros)
+	return tx.rows(query, nil, func(row scanner) error {
+		var scopes budget.Scopes
+		var day, cost int64
+		if err := row.Scan(&scopes.Organization, &scopes.Team, &scopes.User, &scopes.Key, &day, &cost); err != nil {
+			return err
+		}
+		expected.settle(scopes, unstamp(day*dayMicros), money.Amount(cost))
+		return nil
+	})
+}
+
+func replayHolds(tx *tx, expected balances) error {
+	return tx.rows(`SELECT organization_id, remaining, charges FROM holds`, nil, func(row scanner) error {
+		var organization, stored string
+		var remaining int64
+		if err := row.Scan(&organization, &remaining, &stored); err != nil {
+			return err
+		}
+		var charges []budget.Charge
+		if err := json.Unmarshal([]byte(stored), &charges); err != nil {
+			return err
+		}
+		expected.release(organization, charges, -money.Amount(remaining))
+		return nil
+	})
+}
+
+func compareBalances(tx *tx, expected balances) error {
+	err := tx.rows(`SELECT organization_id, scope, span, span_start, settled, held FROM balances`, nil, func(row scanner) error {
+		var key balanceKey
+		var settled, held int64
+		if err := row.Scan(&key.organization, &key.scope, &key.window, &key.start, &settled, &held); err != nil {
+			return err
+		}
+		want := expected[key]
+		delete(expected, key)
+		if want.settled != money.Amount(settled) || want.held != money.Amount(held) {
+			return fmt.Errorf("balance of %s %s %s: settled %d and held %d, the ledger gives %d and %d",
+				key.organization, key.scope, key.window, settled, held, want.settled, want.held)
+		}
+		return nil
+	})
+	for key, want := range expected {
+		if err == nil && (want.settled != 0 || want.held != 0) {
+			err = fmt.Errorf("balance of %s %s %s is missing", key.organization, key.scope, key.window)
+		}
+	}
+	return err
+}

@@ -1,0 +1,217 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// ErrClosed means that the store was closed before an operation began.
+var ErrClosed = errors.New("the database is closed")
+
+// maxBatch bounds the operations of one transaction.
+const maxBatch = 256
+
+// operation is a change that waits for its turn. It may run more than once, so
+// it must not build on what an earlier run left behind outside the database.
+type operation struct {
+	run   func(*tx) error
+	state atomic.Int32
+	err   error
+	done  chan struct{}
+}
+
+// States of an operation: a caller who gives up may take back one that still waits.
+const (
+	waiting int32 = iota
+	taken
+	abandoned
+)
+
+// writer owns the only connection that writes. It takes everything that is
+// queued, runs it in one transaction, and tells each caller after the commit:
+// alone, an operation waits for nobody; under load, many share one commit.
+type writer struct {
+	db       *sql.DB
+	dialect  dialect
+	queue    chan *operation
+	stop     chan struct{}
+	stopOnce sync.Once
+	stopped  chan struct{}
+	session  *tx // nil until the first transaction and after a broken connection
+}
+
+func startWriter(db *sql.DB, dialect dialect, size int) *writer {
+	if size <= 0 {
+		size = 1024
+	}
+	w := &writer{db: db, dialect: dialect, queue: make(chan *operation, size), stop: make(chan struct{}), stopped: make(chan struct{})}
+	go w.loop()
+	return w
+}
+
+// do runs an operation and returns once it is committed or has failed. A
+// context that ends takes back an operation that has not begun.
+func (w *writer) do(ctx context.Context, run func(*tx) error) error {
+	op := &operation{run: run, done: make(chan struct{})}
+	select {
+	case <-w.stop:
+		return ErrClosed
+	default:
+	}
+	select {
+	case w.queue <- op:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.stop:
+		return ErrClosed
+	}
+	select {
+	case <-op.done:
+		return op.err
+	case <-ctx.Done():
+		if op.state.CompareAndSwap(waiting, abandoned) {
+			return ctx.Err()
+		}
+	case <-w.stopped:
+		if op.state.CompareAndSwap(waiting, abandoned) {
+			return ErrClosed
+		}
+	}
+	<-op.done
+	return op.err
+}
+
+func (w *writer) close() error {
+	w.stopOnce.Do(func() { close(w.stop) })
+	<-w.stopped
+	w.drop()
+	return w.db.Close()
+}
+
+func (w *writer) loop() {
+	defer close(w.stopped)
+	batch := make([]*operation, 0, maxBatch)
+	for {
+		select {
+		case op := <-w.queue:
+			batch = append(batch[:0], op)
+		case <-w.stop:
+			w.drain(batch[:0])
+			return
+		}
+		w.commit(w.fill(batch))
+	}
+}
+
+// drain commits what was queued before the stop.
+func (w *writer) drain(batch []*operation) {
+	for {
+		batch = w.fill(batch[:0])
+		if len(batch) == 0 {
+			return
+		}
+		w.commit(batch)
+	}
+}
+
+// fill adds what is queued right now; it never waits.
+func (w *writer) fill(batch []*operation) []*operation {
+	for len(batch) < maxBatch {
+		select {
+		case op := <-w.queue:
+			batch = append(batch, op)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit runs a batch in one transaction. If the transaction as a whole fails,
+// each operation is run again in its own, so that none suffers for another.
+func (w *writer) commit(batch []*operation) {
+	live := batch[:0]
+	for _, op := range batch {
+		if op.state.CompareAndSwap(waiting, taken) {
+			live = append(live, op)
+		}
+	}
+	if err := w.transact(live); err != nil {
+		w.drop()
+		for i := range live {
+			if alone := w.transact(live[i : i+1]); alone != nil {
+				live[i].err = fmt.Errorf("write to database: %w", alone)
+				w.drop()
+			}
+		}
+	}
+	for _, op := range live {
+		close(op.done)
+	}
+}
+
+// transact returns an error only if the whole transaction came to nothing;
+// failures of single operations are left in them.
+func (w *writer) transact(batch []*operation) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	tx, err := w.open()
+	if err != nil {
+		return err
+	}
+	if err := tx.command(w.dialect.begin); err != nil {
+		return err
+	}
+	for _, op := range batch {
+		if len(batch) == 1 {
+			op.err = op.run(tx)
+		} else if err := w.guarded(tx, op); err != nil {
+			return err
+		}
+	}
+	if len(batch) == 1 && batch[0].err != nil {
+		return tx.command("ROLLBACK")
+	}
+	return tx.command("COMMIT")
+}
+
+// guarded runs one of several operations between savepoints.
+func (w *writer) guarded(tx *tx, op *operation) error {
+	if err := tx.command("SAVEPOINT op"); err != nil {
+		return err
+	}
+	if op.err = op.run(tx); op.err != nil {
+		if err := tx.command("ROLLBACK TO SAVEPOINT op"); err != nil {
+			return err
+		}
+	}
+	return tx.command("RELEASE SAVEPOINT op")
+}
+
+// open returns the session, with a fresh connection if there is none.
+func (w *writer) open() (*tx, error) {
+	if w.session != nil {
+		return w.session, nil
+	}
+	conn, err := w.db.Conn(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	w.session = &tx{conn: conn, dialect: w.dialect, prepared: map[string]*sql.Stmt{}}
+	return w.session, nil
+}
+
+// drop gives up the connection, and with it any open transaction.
+func (w *writer) drop() {
+	if w.session == nil {
+		return
+	}
+	_ = w.session.command("ROLLBACK") // fails where no transaction is open
+	w.session.close()
+	w.session = nil
+}
