@@ -121,12 +121,22 @@ func (a *Authenticator) resolve(ctx context.Context, key string) (*Principal, er
 	if len(key) > maxKeyLength || a.resolver == nil {
 		return nil, errUnknownKey()
 	}
-	id := sha256.Sum256([]byte(key))
+	id := hashKey(key)
 	entry, generation := a.cache.get(id)
-	now := a.now()
-	if entry != nil && now.Before(entry.expires) {
+	if entry != nil && a.now().Before(entry.expires) {
 		return entry.principal, entry.err
 	}
+	return a.ask(ctx, id, entry, generation, key)
+}
+
+// hashKey hashes without moving keys of usual length to the heap.
+func hashKey(key string) keyHash {
+	var usual [128]byte
+	return sha256.Sum256(append(usual[:0], key...))
+}
+
+// ask shares one resolution between all who wait for it.
+func (a *Authenticator) ask(ctx context.Context, id keyHash, entry *entry, generation generation, key string) (*Principal, error) {
 	// Callers who come after an Invalidate must not share an older answer,
 	// hence the generation in the name of the flight.
 	name := string(id[:]) + generation.String()
