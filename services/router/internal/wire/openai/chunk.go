@@ -1,0 +1,231 @@
+package openai
+
+import (
+	"errors"
+	"slices"
+	"unicode/utf8"
+
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/router/internal/stream"
+)
+
+// maxPartsStreamed is the most parts of one candidate of a stream.
+const maxPartsStreamed = 4096
+
+var (
+	errLate  = errors.New("content behind the finish")
+	errCount = errors.New("more candidates or parts than the format allows")
+)
+
+// ChunkDecoder reads the chunks of one stream. It keeps what a chunk does not
+// say again: which parts are open. At steady state it does not allocate.
+type ChunkDecoder struct {
+	scanner
+	candidates []candidate
+	started    bool
+	id, model  token
+	events     []stream.Event
+	usage      *llmv1.Usage
+	failure    error
+	// text holds unescaped deltas of the current chunk.
+	text []byte
+	// reshaped is set if the chunk holds text in a form that cannot be passed on.
+	reshaped bool
+}
+
+// candidate is the state of one answer of the stream.
+type candidate struct {
+	seen, finished, refusal bool
+	// open is the kind of the open part, if it is not a tool call.
+	open  stream.Kind
+	part  int32 // index of the open part
+	next  int32 // index of the next part
+	tools []openTool
+	// citations of the open text.
+	citations []*llmv1.Citation
+}
+
+// openTool is a tool call whose arguments may go on.
+type openTool struct {
+	index int64 // as the provider counts
+	part  int32
+	id    string
+}
+
+// Decode reads one frame into c, which it resets first. Deltas and Native share
+// memory with data or the decoder; they are valid until the next call.
+func (d *ChunkDecoder) Decode(data []byte, c *stream.Chunk) error {
+	c.Native = nil // it is not the chunk's own memory
+	c.Reset()
+	d.scanner = scanner{data: data}
+	d.events, d.text = c.Events, d.text[:0]
+	d.usage, d.failure, d.reshaped = nil, nil, false
+	d.id, d.model = token{}, token{}
+	choices := d.frame()
+	if err := d.scanner.finish(); err != nil {
+		return unreadable(err)
+	}
+	if d.failure != nil {
+		return d.failure
+	}
+	if d.usage != nil {
+		d.events = append(d.events, stream.Event{Kind: stream.Usage, Tokens: d.usage})
+	}
+	if !d.started && (choices || d.id.end > d.id.start) {
+		d.started = true
+		d.events = slices.Insert(d.events, 0, stream.Event{
+			Kind: stream.Start, ID: string(d.plain(d.id)), Model: string(d.plain(d.model)),
+		})
+	}
+	c.Events, c.Native, c.Dialect, c.Revised = d.events, data, Dialect, d.reshaped
+	return nil
+}
+
+// Finished says whether every candidate has ended; want is how many were asked for.
+func (d *ChunkDecoder) Finished(want int) bool {
+	if len(d.candidates) < max(want, 1) {
+		return false
+	}
+	for i := range d.candidates {
+		if !d.candidates[i].finished {
+			return false
+		}
+	}
+	return true
+}
+
+// Started says whether anything of an answer has come.
+func (d *ChunkDecoder) Started() bool { return d.started }
+
+// frame reads the top level; it says whether there were choices.
+func (d *ChunkDecoder) frame() (choices bool) {
+	for d.open('{'); d.next('}'); {
+		switch string(d.key()) {
+		case "choices":
+			choices = d.choices()
+		case "usage":
+			d.usage = d.scanner.usage()
+		case "id":
+			d.id = d.optionalText()
+		case "model":
+			d.model = d.optionalText()
+		case "error":
+			d.failure = d.errorObject(200)
+		default:
+			d.skip()
+		}
+	}
+	return choices
+}
+
+// plain returns a string's text: a part of the data, or of the decoder's buffer.
+func (d *ChunkDecoder) plain(t token) []byte {
+	in := d.inner(t)
+	if !t.escaped && utf8.Valid(in) {
+		return in
+	}
+	from := len(d.text)
+	if t.escaped {
+		d.text = appendUnescaped(d.text, in)
+	} else {
+		d.text = append(d.text, in...)
+	}
+	if !utf8.Valid(d.text[from:]) {
+		d.text = append(d.text[:from], string([]rune(string(d.text[from:])))...)
+	}
+	return d.text[from:len(d.text):len(d.text)]
+}
+
+func (d *ChunkDecoder) choices() bool {
+	if d.peek() != '[' {
+		d.skip()
+		return false
+	}
+	some := false
+	for d.open('['); d.next(']'); {
+		some = true
+		if d.peek() != '{' {
+			d.fail(errSyntax)
+			return false
+		}
+		d.choice()
+	}
+	return some
+}
+
+// choice reads one candidate's news. Its index may stand behind its delta.
+func (d *ChunkDecoder) choice() {
+	var index int64
+	var known bool
+	var delta, finish span
+	for d.open('{'); d.next('}'); {
+		switch string(d.key()) {
+		case "index":
+			index, known = d.integer()
+		case "delta":
+			if delta = (span{d.valueStart(), 0}); known {
+				d.deltaOf(index)
+			} else {
+				d.skip()
+				delta.end = d.at
+			}
+		case "finish_reason":
+			finish = d.skip()
+		default:
+			d.skip()
+		}
+	}
+	if d.err != nil {
+		return
+	}
+	if delta.end > 0 { // not read yet
+		behind := d.at
+		d.at = delta.start
+		d.deltaOf(index)
+		if d.err == nil {
+			d.at = behind
+		}
+	}
+	if finish.end-finish.start > 2 && d.data[finish.start] == '"' {
+		d.finishOf(index, d.data[finish.start+1:finish.end-1])
+	} else {
+		d.candidate(index)
+	}
+}
+
+// candidate returns the state of a candidate; nil if there are too many.
+func (d *ChunkDecoder) candidate(index int64) *candidate {
+	if index < 0 || index >= maxCandidates {
+		d.fail(errCount)
+		return nil
+	}
+	for int64(len(d.candidates)) <= index {
+		d.candidates = append(d.candidates, candidate{})
+	}
+	c := &d.candidates[index]
+	c.seen = true
+	return c
+}
+
+func (d *ChunkDecoder) finishOf(index int64, reason []byte) {
+	c := d.candidate(index)
+	if c == nil || c.finished {
+		return
+	}
+	n := int32(index) //nolint:gosec // bounded by candidate
+	d.stop(c, n)
+	for _, tool := range c.tools {
+		d.events = append(d.events, stream.Event{Kind: stream.PartStop, Candidate: n, Index: tool.part})
+	}
+	c.finished = true
+	d.events = append(d.events, stream.Event{Kind: stream.Finish, Candidate: n, Reason: refused(finishReason(reason), c.refusal)})
+}
+
+// stop ends the open part that is not a tool call.
+func (d *ChunkDecoder) stop(c *candidate, index int32) {
+	if c.open == 0 {
+		return
+	}
+	d.events = append(d.events, stream.Event{Kind: stream.PartStop, Candidate: index, Index: c.part, Citations: c.citations})
+	c.open, c.citations = 0, nil
+}

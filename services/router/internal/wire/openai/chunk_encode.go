@@ -1,0 +1,243 @@
+package openai
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/stream"
+)
+
+// ChunkEncoder writes the events of one stream to a client. Frames of the same
+// format pass through untouched; what was revised or comes from another format
+// is written anew, with the unknown members of the frame it came in.
+type ChunkEncoder struct {
+	includeUsage bool
+	id, model    string
+	created      int64
+	candidates   []outgoing
+	usage        *llmv1.Usage
+	usageSent    bool
+	failed       bool
+	// head is the beginning of the frames written anew, up to the choices.
+	head []byte
+}
+
+// outgoing is what a client has been told of a candidate.
+type outgoing struct {
+	seen, role, finished bool
+	tools                []int32 // part indexes of its tool calls, in order
+}
+
+// NewChunkEncoder begins a stream; includeUsage says that the client asked for usage.
+func NewChunkEncoder(includeUsage bool) *ChunkEncoder {
+	return &ChunkEncoder{includeUsage: includeUsage, created: time.Now().Unix()}
+}
+
+// Append writes a chunk as whole events; nothing if there is nothing to say.
+func (e *ChunkEncoder) Append(dst []byte, c *stream.Chunk) []byte {
+	if e.failed {
+		return dst
+	}
+	if c.Dialect != Dialect || len(c.Native) == 0 {
+		return e.events(dst, c, nil)
+	}
+	if c.Revised {
+		return e.events(dst, c, c.Native)
+	}
+	e.note(c)
+	native := c.Native
+	if e.includeUsage {
+		return appendEvent(dst, native)
+	}
+	if !bytes.Contains(native, []byte(`"usage"`)) {
+		return appendEvent(dst, native)
+	}
+	return appendWithoutUsage(dst, native)
+}
+
+// appendEvent writes data as one event. A line break in it needs a new line.
+func appendEvent(dst, data []byte) []byte {
+	dst = append(dst, "data: "...)
+	for {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			break
+		}
+		dst = append(dst, data[:i+1]...)
+		dst = append(dst, "data: "...)
+		data = data[i+1:]
+	}
+	dst = append(dst, data...)
+	return append(dst, "\n\n"...)
+}
+
+// appendWithoutUsage writes a frame without a usage that the client did not
+// ask for, and nothing at all if there was nothing else in it.
+func appendWithoutUsage(dst, native []byte) []byte {
+	s := scanner{data: native}
+	var usage span
+	from, null, choices := 0, false, false
+	for s.open('{'); s.next('}'); {
+		start := s.at
+		switch string(s.key()) {
+		case "usage":
+			from = start
+			null = s.peek() == 'n'
+			usage = s.skip()
+		case "choices":
+			v := s.skip()
+			choices = bytes.IndexByte(native[v.start:v.end], '{') >= 0
+		default:
+			s.skip()
+		}
+	}
+	switch {
+	case s.err != nil || usage.end == 0:
+		return appendEvent(dst, native)
+	case !choices && !null:
+		return dst
+	}
+	// The member goes with the comma before it, or behind it if it is the first.
+	before := bytes.TrimRight(native[:from], " \t\r\n")
+	after := native[usage.end:]
+	if before[len(before)-1] == ',' {
+		before = before[:len(before)-1]
+	} else if rest := bytes.TrimLeft(after, " \t\r\n"); len(rest) > 0 && rest[0] == ',' {
+		after = rest[1:]
+	}
+	mark := len(dst)
+	dst = appendEvent(dst, before)
+	dst = dst[:len(dst)-2]
+	if bytes.IndexByte(after, '\n') >= 0 { // rare: join, then split again
+		joined := append(append([]byte(nil), before...), after...)
+		return appendEvent(dst[:mark], joined)
+	}
+	dst = append(dst, after...)
+	return append(dst, "\n\n"...)
+}
+
+// note learns from a frame that passes through.
+func (e *ChunkEncoder) note(c *stream.Chunk) {
+	for i := range c.Events {
+		ev := &c.Events[i]
+		switch ev.Kind {
+		case stream.Start:
+			e.id, e.model = ev.ID, ev.Model
+			continue
+		case stream.Usage:
+			e.usage, e.usageSent = ev.Tokens, true
+			continue
+		case stream.Finish:
+			e.out(ev.Candidate).finished = true
+		case stream.PartStart:
+			if ev.Part.GetToolCall() != nil {
+				e.out(ev.Candidate).tool(ev.Index)
+			}
+		}
+		o := e.out(ev.Candidate)
+		o.seen, o.role = true, true
+	}
+}
+
+func (e *ChunkEncoder) out(candidate int32) *outgoing {
+	candidate = min(max(candidate, 0), maxCandidates-1)
+	for len(e.candidates) <= int(candidate) {
+		e.candidates = append(e.candidates, outgoing{})
+	}
+	return &e.candidates[candidate]
+}
+
+// tool returns the client's index of a tool call, which counts calls, not parts.
+func (o *outgoing) tool(part int32) int64 {
+	for i, p := range o.tools {
+		if p == part {
+			return int64(i)
+		}
+	}
+	o.tools = append(o.tools, part)
+	return int64(len(o.tools) - 1)
+}
+
+// Fail ends the stream with an error that the client can read; nothing may follow.
+// A policy's block ends it as the format does when a filter stops an answer.
+func (e *ChunkEncoder) Fail(dst []byte, err error) []byte {
+	if e.failed {
+		return dst
+	}
+	failure := errs.From(err)
+	if failure.Reason == llmv1.ErrorReason_ERROR_REASON_OUTPUT_BLOCKED ||
+		failure.Reason == llmv1.ErrorReason_ERROR_REASON_PROVIDER_CONTENT_FILTERED {
+		return e.End(e.filtered(dst))
+	}
+	e.failed = true
+	dst = append(dst, "data: "...)
+	dst = AppendError(dst, failure)
+	return append(dst, "\n\n"...)
+}
+
+// filtered ends every open candidate with the reason content_filter.
+func (e *ChunkEncoder) filtered(dst []byte) []byte {
+	e.out(0)
+	e.begin(nil)
+	for i := range e.candidates {
+		if !e.candidates[i].finished {
+			ev := stream.Event{
+				Kind: stream.Finish, Candidate: int32(i), //nolint:gosec // bounded by out
+				Reason: llmv1.FinishReason_FINISH_REASON_CONTENT_FILTER,
+			}
+			dst = e.event(dst, &ev, nil)
+		}
+	}
+	return dst
+}
+
+// End ends the stream well: usage, if the client wants it and has not seen it,
+// and the terminal event.
+func (e *ChunkEncoder) End(dst []byte) []byte {
+	if e.failed {
+		return dst
+	}
+	e.failed = true // nothing may follow this either
+	if e.includeUsage && !e.usageSent && e.usage != nil {
+		e.begin(nil)
+		dst = append(dst, "data: "...)
+		dst = append(dst, e.head...)
+		dst = append(dst, `"choices":[],"usage":`...)
+		dst = appendUsage(dst, e.usage)
+		dst = append(dst, "}\n\n"...)
+	}
+	return append(dst, "data: "+Done+"\n\n"...)
+}
+
+// begin writes the head of the frames: the members of the frame that events
+// came in, or our own.
+func (e *ChunkEncoder) begin(native []byte) {
+	e.head = append(e.head[:0], '{')
+	if native != nil {
+		s := scanner{data: native}
+		for s.open('{'); s.next('}'); {
+			start := s.at
+			key := s.key()
+			choices, usage := string(key) == "choices", string(key) == "usage"
+			s.skip()
+			if !choices && !usage && s.err == nil {
+				e.head = append(e.head, native[start:s.at]...)
+				e.head = append(e.head, ',')
+			}
+		}
+		if s.err == nil {
+			return
+		}
+		e.head = e.head[:1]
+	}
+	e.head = append(e.head, `"id":`...)
+	e.head = appendString(e.head, e.id)
+	e.head = append(e.head, `,"object":"chat.completion.chunk","created":`...)
+	e.head = strconv.AppendInt(e.head, e.created, 10)
+	e.head = append(e.head, `,"model":`...)
+	e.head = appendString(e.head, e.model)
+	e.head = append(e.head, ',')
+}

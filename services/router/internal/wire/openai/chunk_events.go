@@ -1,0 +1,183 @@
+package openai
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/stream"
+)
+
+// events writes each event as a frame of its own. native is the frame they came
+// in, if it was one of this format.
+func (e *ChunkEncoder) events(dst []byte, c *stream.Chunk, native []byte) []byte {
+	for i := range c.Events {
+		if ev := &c.Events[i]; ev.Kind == stream.Start {
+			e.id, e.model = ev.ID, ev.Model
+		}
+	}
+	e.begin(native)
+	for i := range c.Events {
+		ev := &c.Events[i]
+		switch ev.Kind {
+		case stream.Usage:
+			e.usage = ev.Tokens
+		case stream.Error:
+			return e.Fail(dst, errs.New(ev.Failure.GetReason(), "%s", ev.Failure.GetMessage()))
+		default:
+			// Unknown members of a candidate go with its first event.
+			extras := native
+			for j := range i {
+				if c.Events[j].Candidate == ev.Candidate && c.Events[j].Kind != stream.Start {
+					extras = nil
+				}
+			}
+			dst = e.event(dst, ev, extras)
+		}
+	}
+	return dst
+}
+
+// event writes one event as a frame, if it shows in this format at all.
+func (e *ChunkEncoder) event(dst []byte, ev *stream.Event, native []byte) []byte {
+	o := e.out(ev.Candidate)
+	mark := len(dst)
+	dst = append(dst, "data: "...)
+	headAt := len(dst)
+	dst = append(dst, e.head...)
+	dst = append(dst, `"choices":[{"index":`...)
+	dst = strconv.AppendInt(dst, int64(ev.Candidate), 10)
+	dst = append(dst, `,"delta":{`...)
+	if !o.role {
+		dst = append(dst, `"role":"assistant",`...)
+	}
+	dst, shown := e.delta(dst, ev, o)
+	if !shown {
+		return dst[:mark]
+	}
+	o.seen, o.role = true, true
+	if dst[len(dst)-1] == ',' {
+		dst = dst[:len(dst)-1]
+	}
+	dst = append(dst, '}')
+	if native != nil {
+		dst = appendExtras(dst, native, int64(ev.Candidate))
+	}
+	dst = append(dst, `,"finish_reason":`...)
+	if ev.Kind == stream.Finish {
+		o.finished = true
+		dst = appendString(dst, finishName(ev.Reason))
+	} else {
+		dst = append(dst, "null"...)
+	}
+	dst = append(dst, "}]}"...)
+	return splitLines(dst, headAt)
+}
+
+// splitLines ends a frame. Members taken from a native frame may hold line
+// breaks between values, which must each begin a new line of data.
+func splitLines(dst []byte, from int) []byte {
+	if bytes.IndexByte(dst[from:], '\n') < 0 {
+		return append(dst, "\n\n"...)
+	}
+	frame := append([]byte(nil), dst[from:]...)
+	return appendEvent(dst[:from-len("data: ")], frame)
+}
+
+// delta writes the members of the delta; shown is false if there are none.
+func (e *ChunkEncoder) delta(dst []byte, ev *stream.Event, o *outgoing) (_ []byte, shown bool) {
+	switch ev.Kind {
+	case stream.Start:
+		if o.role {
+			return dst, false
+		}
+		return append(dst, `"content":""`...), true
+	case stream.Text:
+		dst = append(dst, `"content":`...)
+		return appendString(dst, ev.Delta), len(ev.Delta) > 0
+	case stream.Thinking:
+		dst = append(dst, `"reasoning_content":`...)
+		return appendString(dst, ev.Delta), len(ev.Delta) > 0
+	case stream.ToolArguments:
+		dst = append(dst, `"tool_calls":[{"index":`...)
+		dst = strconv.AppendInt(dst, o.tool(ev.Index), 10)
+		dst = append(dst, `,"function":{"arguments":`...)
+		dst = appendString(dst, ev.Delta)
+		return append(dst, `}}]`...), len(ev.Delta) > 0
+	case stream.PartStart:
+		return appendPartStart(dst, ev, o)
+	case stream.PartStop:
+		if len(ev.Citations) == 0 {
+			return dst, false
+		}
+		dst = append(dst, `"annotations":`...)
+		return appendCitations(dst, ev.Citations, ""), true
+	case stream.Finish:
+		return dst, true
+	default:
+		return dst, false
+	}
+}
+
+func appendPartStart(dst []byte, ev *stream.Event, o *outgoing) ([]byte, bool) {
+	if text := ev.Part.GetText().GetText(); text != "" {
+		dst = append(dst, `"content":`...)
+		return appendString(dst, text), true
+	}
+	if text := ev.Part.GetThinking().GetText(); text != "" {
+		dst = append(dst, `"reasoning_content":`...)
+		return appendString(dst, text), true
+	}
+	call := ev.Part.GetToolCall()
+	if call == nil {
+		return dst, false
+	}
+	dst = append(dst, `"tool_calls":[{"index":`...)
+	dst = strconv.AppendInt(dst, o.tool(ev.Index), 10)
+	dst = append(dst, `,"id":`...)
+	dst = appendString(dst, call.GetId())
+	dst = append(dst, `,"type":"function","function":{"name":`...)
+	dst = appendString(dst, call.GetName())
+	dst = append(dst, `,"arguments":`...)
+	dst = appendString(dst, call.GetArguments())
+	return append(dst, `}}]`...), true
+}
+
+// appendExtras writes the unknown members of a candidate in a native frame.
+// Log probabilities are left out: they spell the text as it was.
+func appendExtras(dst, native []byte, candidate int64) []byte {
+	s := scanner{data: native}
+	mark := len(dst)
+	for s.open('{'); s.next('}'); {
+		if string(s.key()) != "choices" || s.peek() != '[' {
+			s.skip()
+			continue
+		}
+		for s.open('['); s.next(']'); {
+			if s.peek() != '{' {
+				s.skip()
+				continue
+			}
+			from, index := len(dst), int64(0)
+			for s.open('{'); s.next('}'); {
+				start := s.at
+				switch string(s.key()) {
+				case "index":
+					index, _ = s.integer()
+				case "delta", "finish_reason", "logprobs":
+					s.skip()
+				default:
+					s.skip()
+					dst = append(append(dst, ','), native[start:s.at]...)
+				}
+			}
+			if index != candidate {
+				dst = dst[:from]
+			}
+		}
+	}
+	if s.err != nil {
+		return dst[:mark]
+	}
+	return dst
+}

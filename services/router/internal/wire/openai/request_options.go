@@ -1,0 +1,205 @@
+package openai
+
+import (
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+)
+
+func (p *parser) sampling() *llmv1.Sampling {
+	if p.conv.Sampling == nil {
+		p.conv.Sampling = &llmv1.Sampling{}
+	}
+	return p.conv.Sampling
+}
+
+func (p *parser) samplingMember(name string, at *path) error {
+	s := p.sampling()
+	switch name {
+	case "temperature":
+		return p.number64(&s.Temperature, 0, 2, at)
+	case "top_p":
+		return p.number64(&s.TopP, 0, 1, at)
+	case "presence_penalty":
+		return p.number64(&s.PresencePenalty, -2, 2, at)
+	case "frequency_penalty":
+		return p.number64(&s.FrequencyPenalty, -2, 2, at)
+	case "top_k":
+		return p.integer32(&s.TopK, 0, 1<<30, at)
+	case "n":
+		return p.integer32(&s.CandidateCount, 1, 128, at)
+	case "max_completion_tokens":
+		n, err := p.bounded(1, 10_000_000, at)
+		s.MaxOutputTokens = &n
+		return err
+	case "max_tokens":
+		n, err := p.bounded(1, 10_000_000, at)
+		p.oldMaxTokens = n
+		return err
+	case "seed":
+		n, ok := p.integer()
+		if !ok {
+			return at.invalid("must be a whole number")
+		}
+		s.Seed = &n
+		return nil
+	default: // stop
+		return p.stops(s, at)
+	}
+}
+
+func (p *parser) number64(dst **float64, low, high float64, at *path) error {
+	f, ok := p.float()
+	if !ok || f < low || f > high {
+		return at.invalid("must be a number from %g to %g", low, high)
+	}
+	*dst = &f
+	return nil
+}
+
+func (p *parser) integer32(dst **int32, low, high int64, at *path) error {
+	n, err := p.bounded(low, high, at)
+	if err != nil {
+		return err
+	}
+	narrow := int32(n) //nolint:gosec // bounded above
+	*dst = &narrow
+	return nil
+}
+
+func (p *parser) bounded(low, high int64, at *path) (int64, error) {
+	n, ok := p.integer()
+	if !ok || n < low || n > high {
+		return 0, at.invalid("must be a whole number from %d to %d", low, high)
+	}
+	return n, nil
+}
+
+func (p *parser) stops(s *llmv1.Sampling, at *path) error {
+	switch p.peek() {
+	case '"':
+		s.Stop = []string{p.value(p.text())}
+		return nil
+	case '[':
+	default:
+		return at.invalid("must be a string or an array of strings")
+	}
+	for p.open('['); p.next(']'); {
+		in := &path{parent: at, index: len(s.GetStop())}
+		if len(s.GetStop()) == maxStops {
+			return at.invalid("must not have more than %d texts", maxStops)
+		}
+		var stop string
+		if err := p.stringMember(&stop, in); err != nil {
+			return err
+		}
+		s.Stop = append(s.Stop, stop)
+	}
+	return nil
+}
+
+var efforts = map[string]llmv1.Reasoning_Effort{
+	"none": llmv1.Reasoning_EFFORT_NONE, "minimal": llmv1.Reasoning_EFFORT_MINIMAL, "low": llmv1.Reasoning_EFFORT_LOW,
+	"medium": llmv1.Reasoning_EFFORT_MEDIUM, "high": llmv1.Reasoning_EFFORT_HIGH, "xhigh": llmv1.Reasoning_EFFORT_HIGH,
+}
+
+func (p *parser) effort(at *path) error {
+	var text string
+	if err := p.stringMember(&text, at); err != nil {
+		return err
+	}
+	effort, ok := efforts[text]
+	if !ok && p.err == nil {
+		return at.invalid("must be none, minimal, low, medium, high or xhigh")
+	}
+	p.conv.Reasoning = &llmv1.Reasoning{Effort: effort}
+	return nil
+}
+
+func (p *parser) metadata(at *path) error {
+	if p.peek() != '{' {
+		return at.invalid("must be an object")
+	}
+	p.conv.Metadata = make(map[string]string)
+	for p.open('{'); p.next('}'); {
+		key := string(p.key())
+		if len(p.conv.GetMetadata()) == maxMetadata {
+			return at.invalid("must not have more than %d entries", maxMetadata)
+		}
+		var value string
+		if err := p.stringMember(&value, &path{parent: at, name: key}); err != nil {
+			return err
+		}
+		p.conv.Metadata[key] = value
+	}
+	return nil
+}
+
+// modalities refuses spoken answers: their sound would pass every text check.
+func (p *parser) modalities(at *path) error {
+	if p.peek() != '[' {
+		return at.invalid("must be an array")
+	}
+	for p.open('['); p.next(']'); {
+		var one string
+		if err := p.stringMember(&one, at); err != nil {
+			return err
+		}
+		if one != "text" && p.err == nil {
+			return at.unsupported("may only hold text")
+		}
+	}
+	return nil
+}
+
+var (
+	formatNames = names{"type", "json_schema"}
+	schemaNames = names{"name", "description", "schema", "strict"}
+)
+
+func (p *parser) responseFormat(at *path) error {
+	if p.peek() != '{' {
+		return at.invalid("must be an object")
+	}
+	var seen uint64
+	var kind string
+	schema := &llmv1.ResponseFormat_JsonSchema{}
+	for p.open('{'); p.next('}'); {
+		member, err := formatNames.find(p.key(), &seen, at)
+		if err != nil {
+			return err
+		}
+		in := &path{parent: at, name: member}
+		switch member {
+		case "type":
+			err = p.stringMember(&kind, in)
+		case "json_schema":
+			err = p.schema(in, schemaNames, &schema.Name, &schema.Description, &schema.Schema, &schema.Strict)
+		default:
+			p.skip()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if p.err != nil {
+		return nil
+	}
+	return p.setFormat(kind, schema, at)
+}
+
+func (p *parser) setFormat(kind string, schema *llmv1.ResponseFormat_JsonSchema, at *path) error {
+	switch kind {
+	case "text":
+	case "json_object":
+		p.conv.ResponseFormat = &llmv1.ResponseFormat{Format: &llmv1.ResponseFormat_JsonObject_{
+			JsonObject: &llmv1.ResponseFormat_JsonObject{},
+		}}
+	case "json_schema":
+		if schema.GetName() == "" {
+			return (&path{parent: at, name: "json_schema.name"}).invalid("is required")
+		}
+		p.conv.ResponseFormat = &llmv1.ResponseFormat{Format: &llmv1.ResponseFormat_JsonSchema_{JsonSchema: schema}}
+	default:
+		return (&path{parent: at, name: "type"}).unsupported("must be text, json_object or json_schema")
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package openai
+
+import (
+	"encoding/base64"
+	"strings"
+
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+)
+
+// maxBlob is the most bytes of one picture, recording or file.
+const maxBlob = 20 << 20
+
+// part is one content part's members.
+type part struct {
+	kind string
+	text token
+	// image_url, input_audio or file
+	url, detail, data, format, filename string
+	fileID                              bool
+}
+
+var (
+	partNames  = names{"type", "text", "refusal", "image_url", "input_audio", "file"}
+	imageNames = names{"url", "detail"}
+	audioNames = names{"data", "format"}
+	fileNames  = names{"file_data", "filename", "file_id"}
+)
+
+func (p *parser) contentParts(m *message, at *path) error {
+	p.open('[')
+	m.place = contextPlace{at: p.at, kind: placeEmptyPart}
+	for p.next(']') {
+		m.place.kind = placeParts
+		in := &path{parent: at, index: len(m.content.parts)}
+		if len(m.content.parts) == maxParts {
+			return at.invalid("must not have more than %d parts", maxParts)
+		}
+		if p.peek() != '{' {
+			return in.invalid("must be an object")
+		}
+		var one part
+		if err := p.contentPart(&one, in); err != nil {
+			return err
+		}
+		if p.err != nil {
+			return nil
+		}
+		if err := p.addPart(&m.content, &one, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *parser) contentPart(one *part, at *path) error {
+	var seen uint64
+	for p.open('{'); p.next('}'); {
+		name, err := partNames.find(p.key(), &seen, at)
+		if err != nil {
+			return err
+		}
+		in := &path{parent: at, name: name}
+		switch name {
+		case "type":
+			err = p.stringMember(&one.kind, in)
+		case "text", "refusal":
+			if one.text.start != 0 {
+				return in.invalid("must not stand beside another text")
+			}
+			err = p.textMember(&one.text, in)
+		case "image_url":
+			err = p.strings(in, imageNames, &one.url, &one.detail)
+		case "input_audio":
+			err = p.strings(in, audioNames, &one.data, &one.format)
+		case "file":
+			var id string
+			err = p.strings(in, fileNames, &one.data, &one.filename, &id)
+			one.fileID = id != ""
+		default:
+			p.skip()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// strings reads an object of strings into dst, in the order of the names.
+func (p *parser) strings(at *path, known names, dst ...*string) error {
+	if p.peek() != '{' {
+		return at.invalid("must be an object")
+	}
+	var seen uint64
+	for p.open('{'); p.next('}'); {
+		name, err := known.find(p.key(), &seen, at)
+		if err != nil {
+			return err
+		}
+		if name == "" || p.null() {
+			if name == "" {
+				p.skip()
+			}
+			continue
+		}
+		for i := range known {
+			if known[i] == name {
+				if err := p.stringMember(dst[i], &path{parent: at, name: name}); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (p *parser) addPart(g *group, one *part, at *path) error {
+	switch one.kind {
+	case "text", "refusal":
+		if one.text.start == 0 {
+			return (&path{parent: at, name: one.kind}).invalid("is required")
+		}
+		g.addText(&p.scanner, one.text)
+		return nil
+	case "image_url", "input_audio", "file":
+		// A text here would reach the provider unseen.
+		if one.text.start != 0 {
+			return at.invalid("must not have a text")
+		}
+	case "":
+		return (&path{parent: at, name: "type"}).invalid("is required")
+	default:
+		return (&path{parent: at, name: "type"}).unsupported("must be text, refusal, image_url, input_audio or file")
+	}
+	content, err := one.blob(at)
+	if err != nil {
+		return err
+	}
+	g.parts = append(g.parts, content)
+	return nil
+}
+
+func (one *part) blob(at *path) (*llmv1.Part, error) {
+	switch one.kind {
+	case "image_url":
+		in := &path{parent: &path{parent: at, name: "image_url"}, name: "url"}
+		blob, err := readURL(one.url, in)
+		if err != nil {
+			return nil, err
+		}
+		return &llmv1.Part{Content: &llmv1.Part_Image{Image: &llmv1.Image{Blob: blob, Detail: one.detail}}}, nil
+	case "input_audio":
+		in := &path{parent: at, name: "input_audio"}
+		media, ok := map[string]string{"wav": "audio/wav", "mp3": "audio/mpeg"}[one.format]
+		if !ok {
+			return nil, (&path{parent: in, name: "format"}).invalid("must be wav or mp3")
+		}
+		blob, err := readBase64(one.data, media, &path{parent: in, name: "data"})
+		if err != nil {
+			return nil, err
+		}
+		return &llmv1.Part{Content: &llmv1.Part_Audio{Audio: &llmv1.Audio{Blob: blob}}}, nil
+	default:
+		in := &path{parent: at, name: "file"}
+		if one.fileID {
+			return nil, (&path{parent: in, name: "file_id"}).unsupported("names an uploaded file; send file_data")
+		}
+		blob, err := readFile(one.data, &path{parent: in, name: "file_data"})
+		if err != nil {
+			return nil, err
+		}
+		return &llmv1.Part{Content: &llmv1.Part_Document{Document: &llmv1.Document{Blob: blob, Title: one.filename}}}, nil
+	}
+}
+
+// readURL reads a data: address or leaves an https one for the provider to fetch.
+func readURL(url string, at *path) (*llmv1.Blob, error) {
+	if rest, ok := strings.CutPrefix(url, "data:"); ok {
+		media, data, ok := strings.Cut(rest, ";base64,")
+		if !ok {
+			return nil, at.invalid("must be base64 if it is a data: address")
+		}
+		return readBase64(data, media, at)
+	}
+	if !strings.HasPrefix(url, "https://") || len(url) > 8192 {
+		return nil, at.invalid("must be a data: or https: address of at most 8192 characters")
+	}
+	return &llmv1.Blob{Source: &llmv1.Blob_Uri{Uri: url}}, nil
+}
+
+func readFile(data string, at *path) (*llmv1.Blob, error) {
+	if strings.HasPrefix(data, "data:") {
+		return readURL(data, at)
+	}
+	return readBase64(data, "application/pdf", at)
+}
+
+func readBase64(data, media string, at *path) (*llmv1.Blob, error) {
+	if base64.StdEncoding.DecodedLen(len(data)) > maxBlob+2 {
+		return nil, at.invalid("must not have more than %d bytes", maxBlob)
+	}
+	decoded, err := base64.StdEncoding.DecodeString(data)
+	if err != nil || len(decoded) == 0 {
+		return nil, at.invalid("must be base64")
+	}
+	return &llmv1.Blob{Source: &llmv1.Blob_Data{Data: decoded}, MediaType: media}, nil
+}
