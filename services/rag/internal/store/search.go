@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/qdrant/go-client/qdrant"
+
+	"github.com/tollgate/tollgate/services/rag/internal/corpus"
+	"github.com/tollgate/tollgate/services/rag/internal/sparse"
+)
+
+// searchAttempts bounds how often a search is repeated because documents
+// changed under it. One repetition is enough unless a document changes again
+// within the millisecond that it takes.
+const searchAttempts = 8
+
+// Search finds the chunks that fit best, the best first, in the named
+// collections or, without names, in all. One answer never holds two versions
+// of a document, nor anything of a deleted one.
+func (s *Store) Search(ctx context.Context, org string, collections []string, terms sparse.Vector, limit int) ([]corpus.Hit, error) {
+	q := search{store: s, org: org, collections: collections, terms: terms, limit: limit, outdated: map[string]string{}}
+	if _, err := scope(org); err != nil {
+		return nil, err
+	}
+	if len(terms.Indices) == 0 || limit <= 0 {
+		return nil, nil
+	}
+	for attempt := 1; ; attempt++ {
+		hits, again, err := q.run(ctx)
+		if err != nil || !again || attempt == searchAttempts {
+			return hits, err
+		}
+	}
+}
+
+// search is one search with what it has learnt of documents that change.
+type search struct {
+	store       *Store
+	org         string
+	collections []string
+	terms       sparse.Vector
+	limit       int
+	// outdated are generations that did not count when last looked at, with
+	// their document. They may be of the past, or of a replacement under way.
+	outdated map[string]string
+}
+
+// run searches once. again says that something was dropped or left out
+// wrongly, so that what should have taken its place is missing.
+func (q *search) run(ctx context.Context) (hits []corpus.Hit, again bool, err error) {
+	points, err := q.query(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	ids := map[string]struct{}{}
+	for _, document := range q.outdated {
+		ids[document] = struct{}{}
+	}
+	for _, p := range points {
+		ids[payload(p.GetPayload()).string(fieldDocument)] = struct{}{}
+	}
+	heads, err := q.store.heads(ctx, q.org, slices.Collect(maps.Keys(ids)))
+	if err != nil {
+		return nil, false, err
+	}
+	for generation, document := range q.outdated {
+		if heads[document].generation == generation { // by now it counts
+			delete(q.outdated, generation)
+			again = true
+		}
+	}
+	for _, p := range points {
+		fields := payload(p.GetPayload())
+		document, generation := fields.string(fieldDocument), fields.string(fieldGeneration)
+		h, ok := heads[document]
+		if !ok || h.generation != generation {
+			q.outdated[generation] = document
+			again = true
+			continue
+		}
+		hits = append(hits, hitOf(p, h))
+	}
+	return hits, again, nil
+}
+
+func (q *search) query(ctx context.Context) (points []*qdrant.ScoredPoint, err error) {
+	filter, err := scope(q.org)
+	if err != nil {
+		return nil, err
+	}
+	if len(q.collections) > 0 {
+		filter.Must = append(filter.Must, qdrant.NewMatchKeywords(fieldCollection, q.collections...))
+	}
+	if len(q.outdated) > 0 {
+		filter.MustNot = append(filter.MustNot, qdrant.NewMatchKeywords(fieldGeneration, slices.Sorted(maps.Keys(q.outdated))...))
+	}
+	err = q.store.call(ctx, func(ctx context.Context) (err error) {
+		points, err = q.store.client.Query(ctx, &qdrant.QueryPoints{
+			CollectionName: q.store.chunks, Filter: filter,
+			Query: qdrant.NewQuerySparse(q.terms.Indices, q.terms.Values), Using: qdrant.PtrOf(termsVector),
+			Limit:       qdrant.PtrOf(uint64(q.limit)), //nolint:gosec // above 0
+			WithPayload: qdrant.NewWithPayload(true),
+		})
+		return err
+	})
+	return points, err
+}
+
+func hitOf(p *qdrant.ScoredPoint, h head) corpus.Hit {
+	fields := payload(p.GetPayload())
+	return corpus.Hit{
+		Score: float64(p.GetScore()), Document: h.doc,
+		Chunk: corpus.Chunk{
+			ID: p.GetId().GetUuid(), Ordinal: int(fields.int("ordinal")),
+			Start: int(fields.int("start")), End: int(fields.int("end")),
+			Text: fields.string("text"), Headings: fields.strings("headings"),
+		},
+	}
+}
