@@ -210,6 +210,28 @@ func TestInvalidate(t *testing.T) {
 	}
 }
 
+func TestKeyEndsDespiteCacheAndOutage(t *testing.T) {
+	a, r, now := fixture(Options{TTL: 5 * time.Second})
+	r.set(func() { r.keys["tg_a"] = &Principal{Organization: "acme", ExpireTime: now.Add(3 * time.Second)} })
+	if _, err := a.Authenticate(t.Context(), bearerOf("tg_a")); err != nil {
+		t.Fatal(err)
+	}
+	*now = now.Add(3 * time.Second)
+	if _, err := a.Authenticate(t.Context(), bearerOf("tg_a")); reasonOf(err) != unauthenticated {
+		t.Errorf("after its end: %v", err)
+	}
+	a.Invalidate("")
+	*now = now.Add(-2 * time.Second)
+	if _, err := a.Authenticate(t.Context(), bearerOf("tg_a")); err != nil {
+		t.Fatal(err)
+	}
+	*now = now.Add(2 * time.Second)
+	r.set(func() { r.err = errs.New(llmv1.ErrorReason_ERROR_REASON_UNAVAILABLE, "") })
+	if _, err := a.Authenticate(t.Context(), bearerOf("tg_a")); err == nil {
+		t.Error("an outage lengthened the key's life")
+	}
+}
+
 // TestInvalidateDuringResolution: an answer that was under way when the key
 // was revoked must not be remembered, nor serve those who come later.
 func TestInvalidateDuringResolution(t *testing.T) {
@@ -330,7 +352,7 @@ func TestMayUse(t *testing.T) {
 }
 
 func TestPrincipalSurvivesForwarding(t *testing.T) {
-	p := &Principal{Organization: "acme", Team: "t", User: "u", Key: "k", Roles: []string{"admin"}, AllowedModels: []string{"a*"}, Limits: Limits{1, 2}, Internal: false}
+	p := &Principal{Organization: "acme", Team: "t", User: "u", Key: "k", Roles: []string{"admin"}, AllowedModels: []string{"a*"}, AllowedCollections: []string{"c"}, Limits: Limits{1, 2}, ExpireTime: time.Unix(5, 0).UTC()}
 	text, err := encodePrincipal(p)
 	if err != nil {
 		t.Fatal(err)

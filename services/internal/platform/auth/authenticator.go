@@ -162,11 +162,11 @@ func (a *Authenticator) refresh(ctx context.Context, id keyHash, old *entry, gen
 	principal, err := a.resolver.ResolveKey(ctx, key)
 	now := a.now()
 	switch {
-	case err == nil && principal != nil:
+	case err == nil && principal != nil && !principal.expired(now):
 		a.cache.put(id, generation, &entry{
 			principal: principal,
-			expires:   now.Add(a.options.TTL),
-			stale:     now.Add(a.options.StaleFor),
+			expires:   principal.atMost(now.Add(a.options.TTL)),
+			stale:     principal.atMost(now.Add(a.options.StaleFor)),
 		})
 		return principal, nil
 	case err == nil || definite(err):
@@ -177,7 +177,7 @@ func (a *Authenticator) refresh(ctx context.Context, id keyHash, old *entry, gen
 		// Serve the old answer for a moment before asking again, so that an
 		// outage does not add a timeout to every request.
 		again := *old
-		again.expires = now.Add(a.options.NegativeTTL)
+		again.expires = old.principal.atMost(now.Add(a.options.NegativeTTL))
 		a.cache.put(id, generation, &again)
 		return old.principal, nil
 	case unavailable(err):
@@ -185,6 +185,18 @@ func (a *Authenticator) refresh(ctx context.Context, id keyHash, old *entry, gen
 			"keys cannot be checked at the moment").WithCause(err).WithRetryAfter(a.options.NegativeTTL)
 	}
 	return nil, errs.Internal(err)
+}
+
+func (p *Principal) expired(now time.Time) bool {
+	return !p.ExpireTime.IsZero() && !now.Before(p.ExpireTime)
+}
+
+// atMost cuts a time off at the key's end.
+func (p *Principal) atMost(t time.Time) time.Time {
+	if !p.ExpireTime.IsZero() && p.ExpireTime.Before(t) {
+		return p.ExpireTime
+	}
+	return t
 }
 
 func errUnknownKey() *errs.Error {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
@@ -46,6 +47,9 @@ type Principal struct {
 	AllowedCollections []string `json:"collections,omitempty"`
 	// Limits holds the key's rates.
 	Limits Limits `json:"limits,omitzero"`
+	// ExpireTime is when the key ends; zero means never. The cache does not
+	// outlive it.
+	ExpireTime time.Time `json:"expires,omitzero"`
 	// Internal says that the call came from another Tollgate service. It is
 	// never taken from a message.
 	Internal bool `json:"-"`
@@ -68,14 +72,20 @@ func (p *Principal) HasRole(roles ...string) bool {
 }
 
 // MayUse reports whether the principal may use a model.
-func (p *Principal) MayUse(model string) bool {
-	for _, allowed := range p.AllowedModels {
+func (p *Principal) MayUse(model string) bool { return allows(p.AllowedModels, model) }
+
+// MayRead reports whether the principal may read a collection.
+func (p *Principal) MayRead(collection string) bool { return allows(p.AllowedCollections, collection) }
+
+// allows matches a name against a list; an empty list allows any.
+func allows(list []string, name string) bool {
+	for _, allowed := range list {
 		prefix, wild := strings.CutSuffix(allowed, "*")
-		if allowed == model || wild && strings.HasPrefix(model, prefix) {
+		if allowed == name || wild && strings.HasPrefix(name, prefix) {
 			return true
 		}
 	}
-	return len(p.AllowedModels) == 0
+	return len(list) == 0
 }
 
 type contextKey struct{}
