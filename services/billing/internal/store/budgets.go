@@ -49,9 +49,15 @@ func audited(change budget.Change, organization, id string) account.Change {
 // CreateBudget implements budget.Store.
 func (s *Store) CreateBudget(ctx context.Context, b budget.Budget, change budget.Change) error {
 	err := s.writer.do(ctx, func(tx *tx) error {
+		if err := tx.exclude(b.Organization); err != nil {
+			return err
+		}
 		_, err := tx.exec(`INSERT INTO budgets (id, organization_id, scope, span, limit_nano, alerts, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			b.ID, b.Organization, b.Scope, int(b.Window), int64(b.Limit), encodeAlerts(b.Alerts), stamp(b.Created))
 		if err != nil {
+			return err
+		}
+		if err := openBalance(tx, &b); err != nil {
 			return err
 		}
 		return s.audit(tx, audited(change, b.Organization, b.ID))

@@ -95,7 +95,7 @@ func Open(ctx context.Context, dsn string, options Options) (*Store, error) {
 
 func openSQLite(path string, options Options) (reads, writes *sql.DB, err error) {
 	query := url.Values{"_pragma": {
-		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-32000)",
+		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-32000)", "wal_autocheckpoint(8000)",
 		"synchronous(" + strings.ToUpper(string(orNormal(options.Durability))) + ")",
 	}}
 	name := "file:" + path + "?" + query.Encode()

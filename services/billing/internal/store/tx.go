@@ -72,6 +72,24 @@ func (t *tx) rows(query string, args []any, scan func(scanner) error) error {
 	return each(found, scan)
 }
 
+// share and exclude order the makers of an organisation's budgets and those who
+// book its usage. SQLite has one writer, which is order enough.
+func (t *tx) share(organization string) error {
+	return t.advise("pg_advisory_xact_lock_shared", organization)
+}
+
+func (t *tx) exclude(organization string) error {
+	return t.advise("pg_advisory_xact_lock", organization)
+}
+
+func (t *tx) advise(function, organization string) error {
+	if t.dialect.lock == "" {
+		return nil
+	}
+	_, err := t.exec(`SELECT `+function+`(hashtext(?))`, storable(organization))
+	return err
+}
+
 func (t *tx) close() {
 	for _, stmt := range t.prepared {
 		_ = stmt.Close()

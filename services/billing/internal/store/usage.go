@@ -1,14 +1,11 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/tollgate/tollgate/services/billing/internal/budget"
 	"github.com/tollgate/tollgate/services/billing/internal/ledger"
 	"github.com/tollgate/tollgate/services/billing/internal/money"
 )
@@ -31,8 +28,12 @@ func (s *Store) Commit(ctx context.Context, postings []ledger.Posting) ([]ledger
 	err := s.writer.do(ctx, func(tx *tx) error {
 		now := time.Now()
 		changes := balances{}
+		budgets := budgeted{}
 		for i := range postings {
-			result, err := s.commitOne(tx, &postings[i], now, changes)
+			if err := budgets.load(tx, postings[i].Record.Scopes.Organization); err != nil {
+				return err
+			}
+			result, err := s.commitOne(tx, &postings[i], now, budgets, changes)
 			if err != nil {
 				return fmt.Errorf("commit usage %s: %w", &postings[i].Record, err)
 			}
@@ -46,7 +47,7 @@ func (s *Store) Commit(ctx context.Context, postings []ledger.Posting) ([]ledger
 	return results, nil
 }
 
-func (s *Store) commitOne(tx *tx, posting *ledger.Posting, now time.Time, changes balances) (ledger.Result, error) {
+func (s *Store) commitOne(tx *tx, posting *ledger.Posting, now time.Time, budgets budgeted, changes balances) (ledger.Result, error) {
 	id := s.ids.next(now)
 	inserted, err := tx.exec(insertUsage, usageValues(id, posting, now)...)
 	if err != nil {
@@ -63,7 +64,7 @@ func (s *Store) commitOne(tx *tx, posting *ledger.Posting, now time.Time, change
 		return ledger.Result{}, err
 	}
 	record := &posting.Record
-	changes.settle(record.Scopes, record.Start, posting.Cost)
+	changes.settle(budgets, record.Scopes, record.Start, posting.Cost)
 	if record.Hold != "" {
 		if err := s.draw(tx, record, posting.Cost, changes); err != nil {
 			return ledger.Result{}, err
@@ -104,65 +105,4 @@ func usageValues(id int64, posting *ledger.Posting, now time.Time) []any {
 	return append(values, int(r.Source), int(r.Outcome), stamp(r.Start), r.Duration.Microseconds(), r.FirstToken.Microseconds(),
 		flag(r.Streamed), storable(r.Hold), flag(r.Last), storable(r.TraceID), storable(metadata),
 		int64(posting.Cost), posting.PriceVersion, flag(posting.Unpriced), stamp(now))
-}
-
-// balances collects what a transaction changes, so that each row of the table
-// is written once, and always in the same order.
-type balances map[balanceKey]balanceChange
-
-type balanceKey struct {
-	organization, scope string
-	window              budget.Window
-	start               int64
-}
-
-type balanceChange struct{ settled, held money.Amount }
-
-// settle adds a cost to every window of every scope, at the time of the usage.
-func (b balances) settle(scopes budget.Scopes, at time.Time, cost money.Amount) {
-	if cost == 0 {
-		return
-	}
-	for _, scope := range scopes.Names() {
-		for _, window := range budget.Windows {
-			key := balanceKey{scopes.Organization, scope, window, stamp(window.Start(at))}
-			change := b[key]
-			change.settled += cost
-			b[key] = change
-		}
-	}
-}
-
-// release gives back part of a hold.
-func (b balances) release(organization string, charges []budget.Charge, amount money.Amount) {
-	for _, charge := range charges {
-		key := balanceKey{organization, charge.Scope, charge.Window, stamp(charge.WindowStart)}
-		change := b[key]
-		change.held -= amount
-		b[key] = change
-	}
-}
-
-const addToBalance = `INSERT INTO balances (organization_id, scope, span, span_start, settled, held) VALUES (?, ?, ?, ?, ?, ?)
- ON CONFLICT (organization_id, scope, span, span_start)
- DO UPDATE SET settled = balances.settled + excluded.settled, held = balances.held + excluded.held`
-
-func (b balances) apply(tx *tx) error {
-	keys := make([]balanceKey, 0, len(b))
-	for key := range b {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(x, y balanceKey) int {
-		return cmp.Or(cmp.Compare(x.organization, y.organization), cmp.Compare(x.scope, y.scope),
-			cmp.Compare(x.window, y.window), cmp.Compare(x.start, y.start))
-	})
-	for _, key := range keys {
-		change := b[key]
-		_, err := tx.exec(addToBalance, storable(key.organization), storable(key.scope), int(key.window), key.start,
-			int64(change.settled), int64(change.held))
-		if err != nil {
-			return fmt.Errorf("add to balance: %w", err)
-		}
-	}
-	return nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/tollgate/tollgate/services/billing/internal/money"
 )
 
-// Verify recomputes every balance from the ledger and the live holds, and
-// checks that each ledger transaction adds up to zero. It reads the whole
+// Verify recomputes the balance of every budget from the ledger and the live
+// holds, and checks that each ledger transaction adds up to zero. It reads the whole
 // ledger, while nothing else is written.
 func (s *Store) Verify(ctx context.Context) error {
 	return wrap("verify ledger", s.writer.do(ctx, func(tx *tx) error {
@@ -18,13 +18,17 @@ func (s *Store) Verify(ctx context.Context) error {
 			return err
 		}
 		expected := balances{}
-		if err := replayUsage(tx, expected); err != nil {
+		since, err := budgetsSince(tx)
+		if err != nil {
+			return err
+		}
+		if err := replayUsage(tx, since, expected); err != nil {
 			return err
 		}
 		if err := replayHolds(tx, expected); err != nil {
 			return err
 		}
-		return compareBalances(tx, expected)
+		return compareBalances(tx, since, expected)
 	}))
 }
 
@@ -48,7 +52,26 @@ func verifyEntries(tx *tx) error {
 	return err
 }
 
-func replayUsage(tx *tx, expected balances) error {
+// budgetsSince tells from which window on each budget keeps a balance.
+func budgetsSince(tx *tx) (map[balanceKey]int64, error) {
+	since := map[balanceKey]int64{}
+	err := tx.rows(`SELECT `+budgetColumns+` FROM budgets`, nil, func(row scanner) error {
+		b, err := scanBudget(row)
+		since[balanceKey{organization: b.Organization, scope: b.Scope, window: b.Window}] = stamp(b.Window.Start(b.Created))
+		return err
+	})
+	return since, err
+}
+
+func replayUsage(tx *tx, since map[balanceKey]int64, expected balances) error {
+	budgets := budgeted{}
+	for key := range since {
+		if budgets[key.organization] == nil {
+			budgets[key.organization] = map[string][]budget.Window{}
+		}
+		budgets[key.organization][key.scope] = append(budgets[key.organization][key.scope], key.window)
+	}
+
 	query := fmt.Sprintf(`SELECT organization_id, team_id, user_id, key_id, CAST(started_at / %d AS BIGINT), CAST(SUM(cost) AS BIGINT)
 	 FROM usage_rows GROUP BY 1, 2, 3, 4, 5`, dayMicros)
 	return tx.rows(query, nil, func(row scanner) error {
@@ -57,7 +80,7 @@ func replayUsage(tx *tx, expected balances) error {
 		if err := row.Scan(&scopes.Organization, &scopes.Team, &scopes.User, &scopes.Key, &day, &cost); err != nil {
 			return err
 		}
-		expected.settle(scopes, unstamp(day*dayMicros), money.Amount(cost))
+		expected.settle(budgets, scopes, unstamp(day*dayMicros), money.Amount(cost))
 		return nil
 	})
 }
@@ -78,7 +101,11 @@ func replayHolds(tx *tx, expected balances) error {
 	})
 }
 
-func compareBalances(tx *tx, expected balances) error {
+func compareBalances(tx *tx, since map[balanceKey]int64, expected balances) error {
+	kept := func(key balanceKey) bool {
+		from, ok := since[balanceKey{organization: key.organization, scope: key.scope, window: key.window}]
+		return ok && key.start >= from
+	}
 	err := tx.rows(`SELECT organization_id, scope, span, span_start, settled, held FROM balances`, nil, func(row scanner) error {
 		var key balanceKey
 		var settled, held int64
@@ -87,14 +114,14 @@ func compareBalances(tx *tx, expected balances) error {
 		}
 		want := expected[key]
 		delete(expected, key)
-		if want.settled != money.Amount(settled) || want.held != money.Amount(held) {
+		if (kept(key) && want.settled != money.Amount(settled)) || want.held != money.Amount(held) {
 			return fmt.Errorf("balance of %s %s %s: settled %d and held %d, the ledger gives %d and %d",
 				key.organization, key.scope, key.window, settled, held, want.settled, want.held)
 		}
 		return nil
 	})
 	for key, want := range expected {
-		if err == nil && (want.settled != 0 || want.held != 0) {
+		if err == nil && (want.held != 0 || (want.settled != 0 && kept(key))) {
 			err = fmt.Errorf("balance of %s %s %s is missing", key.organization, key.scope, key.window)
 		}
 	}

@@ -300,3 +300,28 @@ func budgets(t *testing.T, w *world) {
 		t.Errorf("a team of the same name elsewhere has %+v", found)
 	}
 }
+
+func budgetsBeginWithTheLedger(t *testing.T, w *world) {
+	w.found(t)
+	w.now = time.Now().UTC()
+	w.book(t, ledger.Committed, w.record("req-1", 1))
+	old := w.record("req-2", 1)
+	old.Start = w.now.AddDate(0, -2, 0)
+	foreign := w.record("req-3", 1)
+	foreign.Scopes.Organization = "other"
+	w.book(t, ledger.Committed, old, foreign)
+	month := w.budget(t, "teams/eng", budget.Month, 10*recordCost)
+	w.budget(t, "teams/eng", budget.Total, 10*recordCost)
+	w.expect(t, w.now, "teams/eng month", recordCost, 0)
+	w.expect(t, w.now, "teams/eng total", 2*recordCost, 0)
+
+	hold := w.hold(t, "req-4", 2*recordCost)
+	if err := w.index.Delete(w.ctx, "acme", month.ID, "keys/a"); err != nil {
+		t.Fatal(err)
+	}
+	w.book(t, ledger.Committed, w.record("req-5", 1)) // while there is no budget for the month
+	w.budget(t, "teams/eng", budget.Month, 10*recordCost)
+	w.expect(t, w.now, "teams/eng month", 2*recordCost, 2*recordCost)
+	w.release(t, hold.ID)
+	w.expect(t, w.now, "teams/eng month", 2*recordCost, 0)
+}

@@ -66,7 +66,7 @@ CREATE TABLE budgets (
   UNIQUE (organization_id, scope, span)
 );
 
--- What is settled and held in each window of each scope. Windows are never
+-- What is settled and held in each window of each scope that has a budget. Windows are never
 -- reset: a new window is a new row.
 CREATE TABLE balances (
   organization_id TEXT NOT NULL,
