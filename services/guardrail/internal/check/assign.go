@@ -18,9 +18,14 @@ func assigned(s *Segment, out []Match) []Match {
 		for j < len(t) && valueByte(t[j]) && t[j] != ':' && !(t[j] == '=' && j+1 < len(t) && valueByte(t[j+1]) && t[j+1] != '=') {
 			j++
 		}
-		end := trimValue(t, i, j)
-		if strict, ok := s.assignedTo(i); ok && secretValue(t[i:end], strict) {
-			out = append(out, Match{Start: i, End: end, Entity: "SECRET", Score: 0.8})
+		if strict, ok := s.assignedTo(i); ok {
+			// After the name, further = and : belong to the value.
+			for j < len(t) && valueByte(t[j]) {
+				j++
+			}
+			if end := trimValue(t, i, j); secretValue(t[i:end], strict) {
+				out = append(out, Match{Start: i, End: end, Entity: "SECRET", Score: 0.8})
+			}
 		}
 		i = j + 1
 	}
@@ -76,7 +81,19 @@ func (s *Segment) assignedTo(i int) (strict, ok bool) {
 	return namesSecret(left[k:])
 }
 
+// namesAbout lists what a name ends with that is about a secret, not one.
+var namesAbout = words("name", "length", "len", "size", "url", "uri", "path", "file", "type", "count", "ttl", "expiry", "expires", "in", "id")
+
 func namesSecret(name []byte) (strict, ok bool) {
+	for _, about := range namesAbout {
+		head := bytes.TrimSuffix(name, about)
+		if len(head) < len(name) && len(head) > 0 && !isAlnum(head[len(head)-1]) && !bytes.HasSuffix(head, []byte("client_")) {
+			return false, false
+		}
+	}
+	if bytes.HasSuffix(name, []byte("_key")) || bytes.HasSuffix(name, []byte("-key")) {
+		return true, true
+	}
 	for _, w := range assignWords {
 		if bytes.Contains(name, []byte(w)) {
 			switch w {

@@ -33,11 +33,14 @@ var iinRanges = []iinRange{
 	{"5893", "5893", []int{12, 13, 14, 15, 16, 18, 19}}, // Maestro
 	{"6304", "6304", []int{12, 13, 14, 15, 16, 18, 19}}, // Maestro
 	{"6759", "6763", []int{12, 13, 14, 15, 16, 18, 19}}, // Maestro
-	{"0604", "0604", []int{12}},                         // Maestro UK, as generated in test data
 }
 
-// detectCard finds payment card numbers: an issuer that exists, a length that
-// it uses, a right check digit (Luhn), and digits written in one piece or in
+// cardWords announce a card number, whoever issued it.
+var cardWords = words("card", "card number", "cc", "visa", "mastercard", "amex", "maestro", "kreditkarte", "kartennummer",
+	"carte", "tarjeta", "carta", "cartao")
+
+// detectCard finds payment card numbers: an issuer that exists and a length
+// that it uses (or a word that says so), a right check digit (Luhn), and digits written in one piece or in
 // the groups that cards are printed in.
 func detectCard(s *Segment, out []Match) []Match {
 	t := s.Text
@@ -59,7 +62,7 @@ func detectCard(s *Segment, out []Match) []Match {
 			if !endsNumber(t, groups[n-1].end) || !printedLike(groups[:n]) {
 				continue
 			}
-			if number := appendDigits(digits[:0], t, groups[:n]); issued(number) && luhn(number) {
+			if number := appendDigits(digits[:0], t, groups[:n]); luhn(number) && (issued(number) || len(number) >= 12 && s.leftHas(i, cardWords)) {
 				end = groups[n-1].end
 				break
 			}

@@ -13,8 +13,8 @@ var (
 		"telefon", "telefonnummer", "handy", "handynummer", "mobil", "mobilnummer", "telefono", "movil", "celular",
 		"portable", "cellulare", "telemovel", "phone number", "desk", "landline", "numero de telephone")
 	phoneHints = words("call", "calling", "call me", "text", "sms", "dial", "ring", "reach", "reached", "contact",
-		"answering", "messages to", "message", "office", "registered", "ruf", "anrufen", "erreichbar", "appelez",
-		"llama", "llamar", "chiama", "chiamare", "ligue", "ligar", "my number", "number is")
+		"answering", "messages to", "message", "registered", "ruf", "anrufen", "erreichbar", "appelez",
+		"llama", "llamar", "chiama", "chiamare", "ligue", "ligar")
 )
 
 // detectPhone finds phone numbers: international ones that the numbering plan

@@ -64,8 +64,8 @@ type Verdict struct {
 	// Masked holds the new text of each part that had to be changed; nil if
 	// none had to be.
 	Masked map[int]string
-	// Unscanned counts the parts that could not be examined.
-	Unscanned int
+	// Unscanned lists the parts that could not be examined.
+	Unscanned []int
 }
 
 // Request is what Evaluate evaluates.
@@ -120,7 +120,7 @@ func (e *Engine) Evaluate(ctx context.Context, r Request) (Verdict, error) {
 		}
 		findings, ok := e.part(&r, part)
 		if !ok {
-			v.Unscanned++
+			v.Unscanned = append(v.Unscanned, i)
 			if !r.Policy.FailOpen {
 				v.Outcome = Blocked
 			}

@@ -81,6 +81,9 @@ func (s *scanner) whole(text []byte) {
 
 // Segment implements segment.Sink.
 func (s *scanner) Segment(seg segment.Segment) (resume int, swallow bool) {
+	if s.split.Plain(&seg, check.LeftContext) {
+		return seg.Keep, false
+	}
 	text := s.view.Text
 	left := max(0, seg.Start-check.LeftContext)
 	s.seg = check.Segment{Text: text[seg.Start:seg.End], Left: text[left:seg.Start], Flags: seg.Flags, Digits: seg.Digits}
@@ -159,7 +162,7 @@ func (s *scanner) widenBare(seg segment.Segment) {
 	}
 	for i := range s.cands {
 		c := &s.cands[i]
-		for bare(seg.Start + c.start) && bare(seg.Start+c.start-1) {
+		for bare(seg.Start+c.start) && bare(seg.Start+c.start-1) {
 			c.start--
 		}
 		for bare(seg.Start+c.end-1) && bare(seg.Start+c.end) {

@@ -21,13 +21,13 @@ type Stream struct {
 	// that the caller has been told of.
 	rendered, reported int
 	judged             int
-	blocked            bool
+	blocked, changed   bool
 	failed             bool
 }
 
 // What a stream keeps behind the text it works on.
 const (
-	compactAt = 4 << 10
+	compactAt = 1 << 10
 	// injectWindow is how far back the check for injection looks.
 	injectWindow = 2 << 10
 )
@@ -43,12 +43,19 @@ func (e *Engine) NewStream(pol *policy.Compiled, dir policy.Direction, kind Kind
 
 // Push takes the next piece of the text and appends to dst what may pass now.
 // last says that the text ends here. After a block nothing passes.
-func (st *Stream) Push(dst []byte, piece string, last bool) []byte {
+func (st *Stream) Push(dst []byte, piece string, last bool) (out []byte) {
 	if st.blocked {
 		return dst
 	}
-	defer st.guard()
 	st.raw = append(st.raw, piece...)
+	if st.failed {
+		return st.pass(dst)
+	}
+	defer func() {
+		if recover() != nil {
+			out = st.broken(dst)
+		}
+	}()
 	s := &st.s
 	if s.kind == JSON {
 		st.fed += s.json.Fold(&s.view, st.raw[st.fed:], st.fed, last)
@@ -65,13 +72,21 @@ func (st *Stream) Push(dst []byte, piece string, last bool) []byte {
 	return dst
 }
 
-// guard turns a panic of a check into the policy's fail mode.
-func (st *Stream) guard() {
-	if recover() == nil {
-		return
-	}
+// broken turns a panic of a check into the policy's fail mode: nothing more
+// passes, or everything does from here on, unexamined.
+func (st *Stream) broken(dst []byte) []byte {
 	st.failed = true
-	st.blocked = true
+	if !st.s.pol.FailOpen {
+		st.blocked = true
+		return dst
+	}
+	return st.pass(dst)
+}
+
+func (st *Stream) pass(dst []byte) []byte {
+	dst = append(dst, st.raw[min(st.out, len(st.raw)):]...)
+	st.raw, st.fed, st.out = st.raw[:0], 0, 0
+	return dst
 }
 
 // settled is how far, in raw, the text cannot be part of a match any more.
@@ -104,6 +119,7 @@ func (st *Stream) render(dst []byte, cut int) []byte {
 		case check.Mask:
 			dst = append(dst, st.raw[st.out:start]...)
 			dst = append(dst, f.replace...)
+			st.changed = true
 			st.out = end
 		}
 	}
@@ -142,7 +158,7 @@ func (st *Stream) compact() {
 		s.split.Shift(k)
 		st.judged = max(0, st.judged-k)
 	}
-	if st.out >= compactAt || st.out == len(st.raw) {
+	if st.out >= compactAt {
 		n := min(st.out, st.fed)
 		st.raw = append(st.raw[:0], st.raw[n:]...)
 		st.fed -= n
@@ -156,6 +172,9 @@ func (st *Stream) compact() {
 // until the next call on the stream.
 func (st *Stream) Findings() []Finding {
 	end := len(st.s.findings)
+	if st.failed {
+		return nil
+	}
 	if st.s.split.Swallowing() && !st.blocked {
 		end-- // its end is not known yet
 	}
@@ -172,6 +191,9 @@ func (st *Stream) Held() int { return max(0, len(st.raw)-st.out) }
 
 // Blocked says that the text must not go on. Failed says why: a check broke.
 func (st *Stream) Blocked() bool { return st.blocked }
+
+// Changed reports whether something has been masked.
+func (st *Stream) Changed() bool { return st.changed }
 
 // Failed reports whether a check broke while it looked at the text.
 func (st *Stream) Failed() bool { return st.failed }

@@ -24,13 +24,15 @@ const (
 
 type byteInfo struct {
 	class uint8
+	// esc marks n, r and t, which after a backslash are a break.
+	esc   bool
 	flags Flags
 }
 
 var table = func() (t [256]byteInfo) {
 	for b := byte('a'); b <= 'z'; b++ {
-		t[b] = byteInfo{classToken, HasLetter}
-		t[b-'a'+'A'] = byteInfo{classToken, HasLetter}
+		t[b] = byteInfo{class: classToken, flags: HasLetter}
+		t[b-'a'+'A'] = byteInfo{class: classToken, flags: HasLetter}
 	}
 	for b := byte('0'); b <= '9'; b++ {
 		t[b].class = classDigit
@@ -38,16 +40,19 @@ var table = func() (t [256]byteInfo) {
 	for _, b := range []byte("!#$&'*+-/=?^_~()") {
 		t[b].class = classToken
 	}
-	t['@'] = byteInfo{classToken, HasAt}
-	t['.'] = byteInfo{classToken, HasDot}
-	t[':'] = byteInfo{classToken, HasColon}
-	t['%'] = byteInfo{classToken, HasPercent}
+	t['@'] = byteInfo{class: classToken, flags: HasAt}
+	t['.'] = byteInfo{class: classToken, flags: HasDot}
+	t[':'] = byteInfo{class: classToken, flags: HasColon}
+	t['%'] = byteInfo{class: classToken, flags: HasPercent}
 	t[' '].class = classSpace
 	t['\t'].class = classSpace
 	// Two-byte letters (Latin, Greek, Cyrillic) belong to tokens; other scripts
 	// are written without spaces and flow on their own.
 	for b := 0xC3; b <= 0xD3; b++ {
-		t[b] = byteInfo{classToken, HasLetter}
+		t[b] = byteInfo{class: classToken, flags: HasLetter}
+	}
+	for _, b := range []byte("nrt") {
+		t[b].esc = true
 	}
 	return t
 }()

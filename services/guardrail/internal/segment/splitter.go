@@ -71,8 +71,24 @@ type Splitter struct {
 	ac      pattern.State
 	// Hits holds where each trigger group was last seen: position after the
 	// literal's last byte.
-	Hits [MaxGroups]int
+	Hits      [MaxGroups]int
+	entityHit int
 }
+
+// EntityGroups are the trigger groups that wake checks of entities: the first
+// two. The others wake checks of whole texts.
+const EntityGroups pattern.Groups = 1<<0 | 1<<1
+
+// Plain reports whether no check of entities can find anything in a segment:
+// a word without digits or telling signs, and nothing that woke a check in it
+// or within the last near bytes before it.
+func (s *Splitter) Plain(seg *Segment, near int) bool {
+	return seg.Digits == 0 && seg.Flags&(HasAt|HasPercent|HasPEM) == 0 && seg.End-seg.Start < minTelling &&
+		s.entityHit <= seg.Start-near
+}
+
+// minTelling is the length from which a word without digits may be encoded.
+const minTelling = 16
 
 // MaxGroups is the number of trigger groups that the splitter keeps track of.
 const MaxGroups = 6
@@ -97,6 +113,7 @@ func (s *Splitter) Shift(n int) {
 	s.tok -= n
 	s.gapAt -= n
 	s.pos -= n
+	s.entityHit -= n
 	s.pem.shift(n)
 	for i := range s.Hits {
 		s.Hits[i] -= n
@@ -105,7 +122,7 @@ func (s *Splitter) Shift(n int) {
 
 // Reset makes the splitter ready for a new text.
 func (s *Splitter) Reset() {
-	*s = Splitter{}
+	*s = Splitter{entityHit: -1 << 20}
 	for i := range s.Hits {
 		s.Hits[i] = -1 << 20
 	}
@@ -117,37 +134,52 @@ func (s *Splitter) Run(a *pattern.Automaton, buf []byte, origin []int32, sink Si
 	for s.pos < len(buf) {
 		i := s.pos
 		c := buf[i]
+		s.pos = i + 1
 		s.ac = a.Step(s.ac, c)
 		if out := a.Out(s.ac); out != 0 {
 			s.hit(out, i+1)
 		}
-		info := table[c]
-		if c >= 0x80 && c < 0xC0 && i > 0 {
-			// A continuation byte is what its rune began as.
-			if s.state == inToken || s.state == swallowing {
-				info.class = classToken
-			}
-		} else if i > 0 && buf[i-1] == '\\' && (c == 'n' || c == 'r' || c == 't') {
-			info = byteInfo{}
+		info := &table[c]
+		if info.esc && i > 0 && buf[i-1] == '\\' {
+			info = &table['\\']
 		}
-		s.pos = i + 1
 		switch s.state {
 		case idle:
 			if info.class >= classToken {
 				s.open(i, info)
 			}
 		case inToken:
-			s.stepToken(buf, origin, i, info, sink)
-		case inGap:
-			s.stepGap(buf, i, info, sink)
-		case inPEM:
-			s.stepPEM(buf, origin, i, sink)
-		case swallowing:
-			if info.class >= classToken || s.pemLine && (c == '\n' || c == '\r' || c == '\\') {
-				sink.Extend(i + 1)
-			} else {
-				s.state = idle
+			if info.class >= classToken || c >= 0x80 && c < 0xC0 {
+				// A continuation byte is what its rune began as.
+				s.flags |= info.flags
+				if info.class == classDigit {
+					s.digits++
+					s.tokDig++
+				}
+				if i-s.start >= MaxLen || origin != nil && origin[i]-origin[s.start] >= MaxLen {
+					s.cutToken(buf, i+1, sink)
+				}
+				continue
 			}
+			s.endToken(buf, i, info, sink)
+		default:
+			s.stepRare(buf, origin, i, info, sink)
+		}
+	}
+}
+
+// stepRare is Run's step outside words.
+func (s *Splitter) stepRare(buf []byte, origin []int32, i int, info *byteInfo, sink Sink) {
+	switch c := buf[i]; s.state {
+	case inGap:
+		s.stepGap(buf, i, info, sink)
+	case inPEM:
+		s.stepPEM(buf, origin, i, sink)
+	case swallowing:
+		if info.class >= classToken || c >= 0x80 && c < 0xC0 || s.pemLine && (c == '\n' || c == '\r' || c == '\\') {
+			sink.Extend(i + 1)
+		} else {
+			s.state = idle
 		}
 	}
 }
@@ -172,9 +204,12 @@ func (s *Splitter) hit(out pattern.Groups, at int) {
 			s.Hits[g] = at
 		}
 	}
+	if out&EntityGroups != 0 {
+		s.entityHit = at
+	}
 }
 
-func (s *Splitter) open(i int, info byteInfo) {
+func (s *Splitter) open(i int, info *byteInfo) {
 	s.state, s.start, s.tok = inToken, i, i
 	s.flags, s.digits, s.tokDig, s.iban = info.flags, 0, 0, false
 	if info.class == classDigit {
@@ -187,18 +222,7 @@ func (s *Splitter) emit(start, end int, sink Sink) {
 	sink.Segment(Segment{Start: start, End: end, Flags: s.flags, Digits: s.digits})
 }
 
-func (s *Splitter) stepToken(buf []byte, origin []int32, i int, info byteInfo, sink Sink) {
-	if info.class >= classToken {
-		s.flags |= info.flags
-		if info.class == classDigit {
-			s.digits++
-			s.tokDig++
-		}
-		if s.tooLong(origin, i) {
-			s.cutToken(buf, i+1, sink)
-		}
-		return
-	}
+func (s *Splitter) endToken(buf []byte, i int, info *byteInfo, sink Sink) {
 	if info.class == classSpace {
 		if buf[i] == ' ' && opensPEM(buf[s.start:i]) {
 			s.state = inPEM
@@ -225,7 +249,7 @@ func (s *Splitter) joinable(buf []byte, i int) bool {
 	return s.digits > 0 && i-s.tok == 1 && (last == '-' || last == '/' || last == '.')
 }
 
-func (s *Splitter) stepGap(buf []byte, i int, info byteInfo, sink Sink) {
+func (s *Splitter) stepGap(buf []byte, i int, info *byteInfo, sink Sink) {
 	c := buf[i]
 	switch {
 	case info.class == classSpace && i-s.gapAt < maxGap:
