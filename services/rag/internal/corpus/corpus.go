@@ -44,8 +44,15 @@ type Chunk struct {
 	Start, End int    // bytes of the original
 	Text       string
 	Headings   []string
-	Terms      sparse.Vector // empty when read back
+	// Lead is the white space between the chunk before and this one, where
+	// texts are verbatim.
+	Lead  string
+	Terms sparse.Vector // empty when read back
 }
+
+// Verbatim reports whether the text is the very bytes of the original from
+// Start to End, which it is unless mark-up was taken out.
+func (c Chunk) Verbatim() bool { return len(c.Text) == c.End-c.Start }
 
 // Hit is a chunk that fits a query.
 type Hit struct {

@@ -237,7 +237,7 @@ func (s *Store) putChunks(ctx context.Context, org, document, generation, collec
 	for _, c := range chunks {
 		values, err := qdrant.TryValueMap(map[string]any{
 			fieldOrg: org, fieldCollection: collection, fieldDocument: document, fieldGeneration: generation,
-			"ordinal": int64(c.Ordinal), "start": int64(c.Start), "end": int64(c.End), "text": c.Text, "headings": anyList(c.Headings),
+			"ordinal": int64(c.Ordinal), "start": int64(c.Start), "end": int64(c.End), "text": c.Text, "headings": anyList(c.Headings), "lead": c.Lead,
 		})
 		if err != nil {
 			return errs.Internal(err)

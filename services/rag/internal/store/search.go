@@ -115,7 +115,7 @@ func hitOf(p *qdrant.ScoredPoint, h head) corpus.Hit {
 		Chunk: corpus.Chunk{
 			ID: p.GetId().GetUuid(), Ordinal: int(fields.int("ordinal")),
 			Start: int(fields.int("start")), End: int(fields.int("end")),
-			Text: fields.string("text"), Headings: fields.strings("headings"),
+			Text: fields.string("text"), Headings: fields.strings("headings"), Lead: fields.string("lead"),
 		},
 	}
 }
