@@ -19,7 +19,8 @@ import (
 // exportTimeout bounds one sending.
 const exportTimeout = 10 * time.Second
 
-func newTraces(ctx context.Context, cfg Config, target endpoint, res *resource.Resource, processors []sdktrace.SpanProcessor, log *slog.Logger) (*sdktrace.TracerProvider, error) {
+// newTraces also returns the exporter, nil if there is none.
+func newTraces(ctx context.Context, cfg Config, target endpoint, res *resource.Resource, processors []sdktrace.SpanProcessor, log *slog.Logger) (*sdktrace.TracerProvider, sdktrace.SpanExporter, error) {
 	opts := []sdktrace.TracerProviderOption{
 		sdktrace.WithResource(res),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.SampleRatio))),
@@ -27,19 +28,20 @@ func newTraces(ctx context.Context, cfg Config, target endpoint, res *resource.R
 	for _, p := range processors {
 		opts = append(opts, sdktrace.WithSpanProcessor(p))
 	}
-	if target.address != "" {
-		dial := []otlptracegrpc.Option{otlptracegrpc.WithEndpoint(target.address), otlptracegrpc.WithTimeout(exportTimeout)}
-		if target.insecure {
-			dial = append(dial, otlptracegrpc.WithInsecure())
-		}
-		exporter, err := otlptracegrpc.New(ctx, dial...)
-		if err != nil {
-			return nil, err
-		}
-		quiet := &quietSpans{SpanExporter: exporter, failures: failures{log: log, what: "traces"}}
-		opts = append(opts, sdktrace.WithBatcher(quiet, sdktrace.WithExportTimeout(exportTimeout)))
+	if target.address == "" {
+		return sdktrace.NewTracerProvider(opts...), nil, nil
 	}
-	return sdktrace.NewTracerProvider(opts...), nil
+	dial := []otlptracegrpc.Option{otlptracegrpc.WithEndpoint(target.address), otlptracegrpc.WithTimeout(exportTimeout)}
+	if target.insecure {
+		dial = append(dial, otlptracegrpc.WithInsecure())
+	}
+	exporter, err := otlptracegrpc.New(ctx, dial...)
+	if err != nil {
+		return nil, nil, err
+	}
+	quiet := &quietSpans{SpanExporter: exporter, failures: failures{log: log, what: "traces"}}
+	opts = append(opts, sdktrace.WithBatcher(quiet, sdktrace.WithExportTimeout(exportTimeout)))
+	return sdktrace.NewTracerProvider(opts...), quiet, nil
 }
 
 func newMetrics(ctx context.Context, cfg Config, target endpoint, res *resource.Resource, registry *prometheus.Registry, service string, log *slog.Logger) (*sdkmetric.MeterProvider, error) {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc/filters"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
@@ -68,9 +70,13 @@ type Telemetry struct {
 	service  string
 	log      *slog.Logger
 	traces   *sdktrace.TracerProvider
+	exporter sdktrace.SpanExporter // nil without an endpoint
 	metrics  *sdkmetric.MeterProvider
 	registry *prometheus.Registry
 	server   *metricsServer
+
+	shutdownOnce sync.Once
+	shutdownErr  error
 }
 
 // propagator carries W3C traceparent and tracestate.
@@ -93,6 +99,7 @@ func Setup(ctx context.Context, cfg Config, service string, opts ...Option) (*Te
 		return nil, errors.New("set up telemetry: the OTLP endpoint is neither host:port nor a URL")
 	}
 	t := &Telemetry{service: service, log: newLogger(cfg, s.logWriter, service), registry: s.registry}
+	quietenLibrary(t.log)
 	res, err := newResource(ctx, service, s.version)
 	if err != nil {
 		return nil, fmt.Errorf("set up telemetry: %w", err)
@@ -101,7 +108,7 @@ func Setup(ctx context.Context, cfg Config, service string, opts ...Option) (*Te
 		t.registry = prometheus.NewRegistry()
 		t.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
-	if t.traces, err = newTraces(ctx, cfg, target, res, s.processors, t.log); err != nil {
+	if t.traces, t.exporter, err = newTraces(ctx, cfg, target, res, s.processors, t.log); err != nil {
 		return nil, fmt.Errorf("set up traces: %w", err)
 	}
 	if t.metrics, err = newMetrics(ctx, cfg, target, res, t.registry, service, t.log); err != nil {
@@ -113,6 +120,16 @@ func Setup(ctx context.Context, cfg Config, service string, opts ...Option) (*Te
 		}
 	}
 	return t, nil
+}
+
+var libraryErrors sync.Once
+
+// quietenLibrary sends errors that the library can only report globally to
+// the log of the first service, instead of past all logs to standard error.
+func quietenLibrary(log *slog.Logger) {
+	libraryErrors.Do(func() {
+		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Debug("telemetry library", "err", err) }))
+	})
 }
 
 // newResource lets the environment add attributes, but not rename services:
@@ -213,18 +230,33 @@ func (t *Telemetry) Transport(base http.RoundTripper) http.RoundTripper {
 const shutdownLimit = 5 * time.Second
 
 // Shutdown flushes and stops, in at most five seconds. What could not be sent
-// is lost, and no error.
+// is lost, and no error. Further calls return what the first did.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
+	t.shutdownOnce.Do(func() { t.shutdownErr = t.shutdown(ctx) })
+	return t.shutdownErr
+}
+
+func (t *Telemetry) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownLimit)
 	defer cancel()
 	var err error
 	if t.server != nil {
 		err = t.server.shutdown(ctx)
 	}
-	for _, stop := range []func(context.Context) error{t.traces.Shutdown, t.shutdownMetrics} {
+	for _, stop := range []func(context.Context) error{t.shutdownTraces, t.shutdownMetrics} {
 		if stopErr := stop(ctx); stopErr != nil && !errors.Is(stopErr, context.DeadlineExceeded) {
 			err = errors.Join(err, stopErr)
 		}
+	}
+	return err
+}
+
+// shutdownTraces breaks off a sending that outlasts ctx: the provider would
+// leave it running behind.
+func (t *Telemetry) shutdownTraces(ctx context.Context) error {
+	err := t.traces.Shutdown(ctx)
+	if err != nil && t.exporter != nil {
+		err = t.exporter.Shutdown(ctx)
 	}
 	return err
 }
