@@ -1,0 +1,27 @@
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+
+export function others(env) {
+  test('models', async () => {
+    const ids = [];
+    for await (const model of env.gateway.client().models.list()) {
+      assert.equal(model.object, 'model');
+      ids.push(model.id);
+    }
+    for (const id of ['gpt-4o-mini', 'resilient', 'text-embedding-3-small']) assert.ok(ids.includes(id), `${id} is not among ${ids}`);
+  });
+
+  test('embeddings; the SDK asks for base64 on its own', async () => {
+    const got = await env.gateway.client().embeddings.create({ model: 'text-embedding-3-small', input: ['one', 'two'] });
+    assert.deepEqual(got.data.map((d) => d.index), [0, 1]);
+    assert.equal(got.data[1].embedding.length, 4);
+    assert.ok(Math.abs(got.data[1].embedding[0] - 1) < 1e-6 && Math.abs(got.data[1].embedding[1] - 2 / 3) < 1e-6, `${got.data[1].embedding}`);
+    assert.equal(got.usage.total_tokens, 10);
+  });
+
+  test('embeddings as numbers, of a given length', async () => {
+    const got = await env.gateway.client().embeddings.create({ model: 'text-embedding-3-small', input: 'one', encoding_format: 'float', dimensions: 2 });
+    assert.equal(got.data[0].embedding.length, 2);
+    assert.ok(Math.abs(got.data[0].embedding[0] - 0.5) < 1e-6);
+  });
+}
