@@ -132,7 +132,8 @@ func secretValue(v []byte, strict bool) bool {
 	if letters == 0 {
 		return digits >= 15 && entropy(v) >= 2.5
 	}
-	return entropy(v) >= 2.8 && digits*20 >= len(v)
+	h := entropy(v)
+	return h >= 2.8 && digits*20 >= len(v) || h >= 4 && mixedCase(v)
 }
 
 func mixedCase(v []byte) bool {
