@@ -22,7 +22,7 @@ import (
 const scale = int64(time.Minute / time.Microsecond)
 
 // most bounds rates and amounts, so that levels cannot overflow.
-const most = int64(1) << 36
+const most = int64(1) << 34
 
 const shards = 32
 
@@ -188,24 +188,25 @@ func (s *shard) get(o owner, now int64, room int) *levels {
 }
 
 // forget looks at a few keys, which map iteration picks at random, and drops
-// those that have drained; if the shard is full, one that was looked at goes anyway.
+// those that have drained; if the shard is full, it looks at all of them and
+// the one that is nearest to empty goes anyway.
 func (s *shard) forget(now int64, room int) {
 	const looks = 4
-	var oldest owner
-	oldestTime, seen := int64(1<<63-1), 0
+	var nearest owner
+	least, seen := int64(1<<63-1), 0
 	for o, k := range s.keys {
 		k.drain(now, k.rates)
-		if k.requests == 0 && k.tokens == 0 {
+		if level := max(k.requests, k.tokens); level == 0 {
 			delete(s.keys, o)
-		} else if k.updated < oldestTime {
-			oldest, oldestTime = o, k.updated
+		} else if level < least {
+			nearest, least = o, level
 		}
 		if seen++; seen >= looks && len(s.keys) < room {
 			return
 		}
 	}
 	if len(s.keys) >= room {
-		delete(s.keys, oldest)
+		delete(s.keys, nearest)
 	}
 }
 

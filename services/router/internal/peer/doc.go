@@ -1,0 +1,3 @@
+// Package peer reaches the other services through their generated clients. It
+// bounds each call in time and keeps what changes seldom.
+package peer

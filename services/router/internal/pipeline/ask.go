@@ -1,0 +1,62 @@
+package pipeline
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
+	"github.com/tollgate/tollgate/services/router/internal/attempt"
+	settling "github.com/tollgate/tollgate/services/router/internal/settle"
+)
+
+// decide puts the candidates in the order in which they are tried.
+func decide(ctx context.Context, r *request) error {
+	_, span := telemetry.Start(ctx, "router.route")
+	r.decision.Decide()
+	if span.IsRecording() {
+		span.SetAttributes(
+			attribute.String("tollgate.route", r.decision.Entry.Model),
+			attribute.String("tollgate.route.strategy", r.decision.Entry.Strategy),
+			attribute.Int("tollgate.route.candidates", len(r.decision.Order)),
+			attribute.Int("tollgate.route.rejected", len(r.decision.Rejected)),
+			attribute.String("tollgate.route.chosen", r.decision.Order[0].Target.Name),
+			attribute.String("tollgate.route.reason", r.decision.Reason()))
+	}
+	telemetry.End(span, nil)
+	return nil
+}
+
+// job is what the request wants of its targets.
+func (r *request) job() *attempt.Job {
+	r.ledger = settling.NewLedger(settling.Request{
+		ID: r.id, Principal: r.principal, Model: r.model, Metadata: r.conversation.GetMetadata(),
+		Hold: r.hold, Estimate: r.estimate,
+	}, r.pipeline.peers.Recorder, r.pipeline.log)
+	job := &attempt.Job{Order: r.decision.Order, Ledger: r.ledger, Embed: r.texts}
+	if r.texts == nil {
+		job.Request = r.providerRequest()
+	}
+	return job
+}
+
+// ask tries targets until one answers.
+func ask(ctx context.Context, r *request) (err error) {
+	r.attempt, err = r.pipeline.runner.Generate(ctx, r.job())
+	return err
+}
+
+// open tries targets until one sends content.
+func open(ctx context.Context, r *request) (err error) {
+	if r.stream, err = r.pipeline.runner.Open(ctx, r.job()); err != nil {
+		return err
+	}
+	r.attempt = r.stream.Attempt
+	return nil
+}
+
+// embed tries targets until one answers.
+func embed(ctx context.Context, r *request) (err error) {
+	r.attempt, err = r.pipeline.runner.Embed(ctx, r.job())
+	return err
+}

@@ -1,0 +1,67 @@
+package pipeline
+
+import (
+	"context"
+
+	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
+	"github.com/tollgate/tollgate/services/internal/platform/auth"
+	settling "github.com/tollgate/tollgate/services/router/internal/settle"
+)
+
+// Models lists the models that the caller may ask for, by name.
+func (p *Pipeline) Models(principal *auth.Principal) []*routerv1.Model {
+	var models []*routerv1.Model
+	for _, m := range p.World().Routes.Models() {
+		if principal.MayUse(m.Name) {
+			models = append(models, &routerv1.Model{Id: m.Name, Targets: m.Targets})
+		}
+	}
+	return models
+}
+
+// Explain says where a request would go, what it would cost there at worst, and
+// why. Nothing is called but the price list.
+func (p *Pipeline) Explain(ctx context.Context, call *Call) (*routerv1.RouteDecision, error) {
+	r, ctx := p.begin(ctx, call)
+	defer r.cancel()
+	if err := r.pass(ctx, authorise); err != nil {
+		return nil, err
+	}
+	r.decision.Foresee()
+	r.estimate = r.estimated()
+	explained := r.decision.Explain()
+	for i := range r.decision.Order {
+		priced, err := p.peers.Pricer.Price(ctx, &billingv1.PriceUsageRequest{
+			PricedModel: settling.Priced(&r.decision.Order[i]),
+			Usage: &llmv1.Usage{
+				InputTokens: r.estimate.WorstInput, OutputTokens: r.estimate.WorstOutput,
+				Source: llmv1.UsageSource_USAGE_SOURCE_ESTIMATED,
+			},
+		})
+		if err != nil {
+			explained.Candidates[i].Unpriced = true
+			continue
+		}
+		explained.Candidates[i].ExpectedCostNanousd = priced.GetCostNanousd()
+		explained.Candidates[i].Unpriced = priced.GetUnpriced()
+	}
+	return explained, nil
+}
+
+// Targets lists the targets with their health, in the order of the configuration.
+func (p *Pipeline) Targets() []*routerv1.Target {
+	world := p.World()
+	targets := make([]*routerv1.Target, 0, len(world.Targets))
+	for _, t := range world.Targets {
+		models := t.Models.Names()
+		if t.Models.Any() {
+			models = append(models[:len(models):len(models)], "*")
+		}
+		targets = append(targets, &routerv1.Target{
+			Name: t.Name, Provider: t.Provider, Region: t.Region, Models: models, Health: t.Health.Report(),
+		})
+	}
+	return targets
+}

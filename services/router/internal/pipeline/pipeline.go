@@ -1,0 +1,134 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/tollgate/tollgate/services/router/internal/attempt"
+	"github.com/tollgate/tollgate/services/router/internal/limit"
+	"github.com/tollgate/tollgate/services/router/internal/route"
+	"github.com/tollgate/tollgate/services/router/internal/target"
+	"github.com/tollgate/tollgate/services/router/internal/tokens"
+)
+
+// Options say how requests are treated.
+type Options struct {
+	// RequestTimeout bounds a request, all attempts included.
+	RequestTimeout time.Duration
+	// Bounds make worst cases of estimates.
+	Bounds tokens.Bounds
+	// ContextTokens is what is reserved for context where the route sets no limit.
+	ContextTokens int64
+	// GuardrailOpen, BillingOpen and RagOpen let requests pass, unchecked,
+	// without a hold or without context, while that service is unavailable.
+	GuardrailOpen, BillingOpen, RagOpen bool
+	// ContextRules asks rag about every request, also those without collections.
+	ContextRules bool
+}
+
+// Peers are the other services. Checker, Scanner and Enricher may be nil: then
+// nothing is checked or enriched.
+type Peers struct {
+	Holder   Holder
+	Pricer   Pricer
+	Recorder Recorder
+	Checker  Checker
+	Scanner  OutputScanner
+	Enricher Enricher
+}
+
+// World is what requests find when they arrive: it is replaced as a whole when
+// the configuration changes, and a request keeps the one that it began with.
+type World struct {
+	Targets []*target.Target
+	Routes  *route.Table
+}
+
+// Pipeline takes requests through their stages. It is safe for concurrent use.
+type Pipeline struct {
+	peers   Peers
+	options Options
+	limiter *limit.Limiter
+	runner  *attempt.Runner
+	log     *slog.Logger
+	world   atomic.Pointer[World]
+}
+
+// New makes a pipeline.
+func New(w *World, peers Peers, l *limit.Limiter, r *attempt.Runner, log *slog.Logger, o Options) *Pipeline {
+	p := &Pipeline{peers: peers, options: o, limiter: l, runner: r, log: log}
+	p.world.Store(w)
+	return p
+}
+
+// World returns the targets and routes in force.
+func (p *Pipeline) World() *World { return p.world.Load() }
+
+// Replace puts other targets and routes into force.
+func (p *Pipeline) Replace(w *World) { p.world.Store(w) }
+
+// Generate answers a request. Its error is an *errs.Error.
+func (p *Pipeline) Generate(ctx context.Context, call *Call) (*Result, error) {
+	r, ctx := p.begin(ctx, call)
+	defer r.end(ctx)
+	if err := r.pass(ctx,
+		authorise,   // may the caller use the model, and which route serves it?
+		reserve,     // do the key's rates allow it?
+		hold,        // does every budget cover the worst case?
+		guardInput,  // may a model see it?
+		enrich,      // what should the model know?
+		decide,      // which targets, in which order?
+		ask,         // until one of them answers
+		guardOutput, // may the client see it?
+		settle,      // what was used, and what does it cost?
+		report,      // what was done
+	); err != nil {
+		return nil, err
+	}
+	return &Result{Answer: r.attempt.Answer, Report: r.report}, nil
+}
+
+// Stream answers a request while the answer is written. An error before
+// Sink.Open has reached nobody and is the caller's to answer; after it the sink
+// has been told as well. Either way it is an *errs.Error.
+func (p *Pipeline) Stream(ctx context.Context, call *Call, sink Sink) error {
+	r, ctx := p.begin(ctx, call)
+	defer r.end(ctx)
+	r.sink = sink
+	if err := r.pass(ctx,
+		authorise,
+		reserve,
+		hold,
+		guardInput,
+		enrich,
+		decide,
+		open,  // asks targets until one of them sends content
+		relay, // guards the output and passes it on, chunk by chunk
+		settle,
+		report,
+	); err != nil {
+		return r.interrupt(err)
+	}
+	return r.finish()
+}
+
+// Embed turns texts into vectors. Its error is an *errs.Error.
+func (p *Pipeline) Embed(ctx context.Context, call *EmbedCall) (*EmbedResult, error) {
+	r, ctx := p.beginEmbed(ctx, call)
+	defer r.end(ctx)
+	if err := r.pass(ctx,
+		authorise,
+		reserve,
+		hold,
+		guardInput,
+		decide,
+		embed,
+		settle,
+		report,
+	); err != nil {
+		return nil, err
+	}
+	return &EmbedResult{Embeddings: r.attempt.Vectors, Report: r.report}, nil
+}

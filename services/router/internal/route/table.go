@@ -1,0 +1,129 @@
+package route
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tollgate/tollgate/services/router/internal/target"
+)
+
+// Table finds the route of a model. It does not change once it is made.
+type Table struct {
+	exact    map[string]*Entry
+	patterns []*Entry // the longest first
+	entries  []*Entry // in the order of the configuration
+}
+
+// Entry is a route, ready for use.
+type Entry struct {
+	Route
+	targets  []*target.Target // by the index of Route.Targets
+	strategy strategy
+}
+
+// NewTable makes a table of routes that Validate has found good.
+func NewTable(routes []Route, targets []*target.Target) (*Table, error) {
+	t := &Table{exact: make(map[string]*Entry, len(routes))}
+	for _, r := range routes {
+		e, err := newEntry(r, targets)
+		if err != nil {
+			return nil, fmt.Errorf("build route %q: %w", r.Model, err)
+		}
+		t.entries = append(t.entries, e)
+		if isPattern(r.Model) {
+			t.patterns = append(t.patterns, e)
+		} else {
+			t.exact[r.Model] = e
+		}
+	}
+	slices.SortStableFunc(t.patterns, func(a, b *Entry) int { return cmp.Compare(literals(b.Model), literals(a.Model)) })
+	return t, nil
+}
+
+// literals is how much of a pattern is text.
+func literals(pattern string) int { return len(pattern) - strings.Count(pattern, "*") }
+
+func newEntry(r Route, targets []*target.Target) (*Entry, error) {
+	r.Policy = resource("policies", r.Policy)
+	r.Template = resource("templates", r.Template)
+	r.Collections = slices.Clone(r.Collections)
+	for i, c := range r.Collections {
+		r.Collections[i] = resource("collections", c)
+	}
+	r.Strategy = r.strategy()
+	e := &Entry{Route: r}
+	for _, ref := range r.Targets {
+		i := slices.IndexFunc(targets, func(t *target.Target) bool { return t.Name == ref.Name })
+		if i < 0 {
+			return nil, fmt.Errorf("no target is named %q", ref.Name)
+		}
+		e.targets = append(e.targets, targets[i])
+	}
+	build, ok := strategies[r.Strategy]
+	if !ok {
+		return nil, fmt.Errorf("%q is not a strategy", r.Strategy)
+	}
+	e.strategy = build(r.Targets)
+	return e, nil
+}
+
+// Match finds the route of a model: an exact name before a pattern, a longer
+// pattern before a shorter one.
+func (t *Table) Match(model string) (*Entry, bool) {
+	if e, ok := t.exact[model]; ok {
+		return e, true
+	}
+	for _, e := range t.patterns {
+		if matches(e.Model, model) {
+			return e, true
+		}
+	}
+	return nil, false
+}
+
+// Model is a name that clients may ask for, with the targets that may answer.
+type Model struct {
+	Name    string
+	Targets []string
+}
+
+// Models lists the names that clients may ask for, sorted: every exact route,
+// and for patterns those names that their targets list.
+func (t *Table) Models() []Model {
+	names := make(map[string]struct{})
+	for _, e := range t.entries {
+		if !isPattern(e.Model) {
+			names[e.Model] = struct{}{}
+			continue
+		}
+		for i, ref := range e.Targets {
+			for _, name := range e.targets[i].Models.Names() {
+				if ref.Model == "" && matches(e.Model, name) {
+					names[name] = struct{}{}
+				}
+			}
+		}
+	}
+	models := make([]Model, 0, len(names))
+	for name := range names {
+		if m := t.model(name); len(m.Targets) > 0 {
+			models = append(models, m)
+		}
+	}
+	slices.SortFunc(models, func(a, b Model) int { return strings.Compare(a.Name, b.Name) })
+	return models
+}
+
+func (t *Table) model(name string) Model {
+	m := Model{Name: name}
+	if e, ok := t.Match(name); ok {
+		var d Decision
+		e.Candidates(Question{Model: name}, &d)
+		for _, c := range d.Order {
+			m.Targets = append(m.Targets, c.Target.Name)
+		}
+	}
+	return m
+}
