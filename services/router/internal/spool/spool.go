@@ -309,3 +309,17 @@ func decode(payload []byte) (*billingv1.UsageRecord, error) {
 	record := &billingv1.UsageRecord{}
 	return record, proto.Unmarshal(payload, record)
 }
+
+// Writable says whether Begin would succeed now, as far as that can be told.
+func (s *Spool) Writable() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return unavailable("the router is shutting down")
+	case s.bytes+s.reserved+2*finalSlack > s.options.MaxBytes:
+		return unavailable("the usage spool is full")
+	default:
+		return nil
+	}
+}
