@@ -90,13 +90,3 @@ func (r *Rates) For(class Class) (money.Rate, bool) {
 	}
 	return r.rate[class], true
 }
-
-// highest is the largest rate that any of the classes may be charged at.
-func (r *Rates) highest(classes ...Class) (top money.Rate, found bool) {
-	for _, class := range classes {
-		if rate, ok := r.For(class); ok {
-			top, found = max(top, rate), true
-		}
-	}
-	return top, found
-}

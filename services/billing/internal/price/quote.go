@@ -82,24 +82,41 @@ func (p *Price) Quote(tokens *Tokens) ([]Component, money.Amount, error) {
 	return components, total, nil
 }
 
-// WorstCase is the most that a request of so many prompt and answer tokens can
-// cost: every token at the dearest rate of its side.
-func (p *Price) WorstCase(prompt, answer int64) (money.Amount, error) {
-	in, ok := p.Rates.highest(Input, CacheRead, CacheWrite5m, CacheWrite1h, InputAudio, InputImage)
-	if !ok && prompt > 0 {
-		return 0, fmt.Errorf("%w: prompt tokens of %s/%s", ErrUnpriced, p.Provider, p.Model)
+// mayBecome lists the classes that tokens may turn out to be once the provider
+// has counted them: a prompt may be cached without being asked, and an answer
+// may be partly thinking.
+var mayBecome = [ClassCount][]Class{
+	Input: {CacheRead, CacheWrite5m}, CacheRead: {Input, CacheWrite5m}, CacheWrite5m: {Input, CacheRead},
+	CacheWrite1h: {Input, CacheRead}, Output: {Reasoning}, Reasoning: {Output},
+}
+
+// WorstCase is the most that a request of at most so many tokens can cost.
+func (p *Price) WorstCase(tokens *Tokens) (money.Amount, error) {
+	var total money.Amount
+	for class := range ClassCount {
+		if tokens[class] == 0 {
+			continue
+		}
+		rate, ok := p.Rates.For(class)
+		if !ok {
+			return 0, fmt.Errorf("%w: %s tokens of %s/%s", ErrUnpriced, class, p.Provider, p.Model)
+		}
+		for _, other := range mayBecome[class] {
+			if dearer, ok := p.Rates.For(other); ok {
+				rate = max(rate, dearer)
+			}
+		}
+		amount, err := rate.Times(tokens[class])
+		if err != nil {
+			return 0, err
+		}
+		// Each class that these tokens are split into is rounded by itself.
+		if amount > 0 {
+			amount += money.Amount(len(mayBecome[class]))
+		}
+		if total, err = total.Add(amount); err != nil {
+			return 0, err
+		}
 	}
-	out, ok := p.Rates.highest(Output, Reasoning, OutputAudio)
-	if !ok && answer > 0 {
-		return 0, fmt.Errorf("%w: answer tokens of %s/%s", ErrUnpriced, p.Provider, p.Model)
-	}
-	prompted, err := in.Times(prompt)
-	if err != nil {
-		return 0, err
-	}
-	answered, err := out.Times(answer)
-	if err != nil {
-		return 0, err
-	}
-	return prompted.Add(answered)
+	return total, nil
 }
