@@ -21,6 +21,8 @@ type ChunkEncoder struct {
 	usage        *llmv1.Usage
 	usageSent    bool
 	failed       bool
+	// chunk counts those written anew.
+	chunk int
 	// head is the beginning of the frames written anew, up to the choices.
 	head []byte
 }
@@ -29,6 +31,7 @@ type ChunkEncoder struct {
 type outgoing struct {
 	seen, role, finished bool
 	tools                []int32 // part indexes of its tool calls, in order
+	extras               int     // the chunk whose unknown members were written
 }
 
 // NewChunkEncoder begins a stream; includeUsage says that the client asked for usage.

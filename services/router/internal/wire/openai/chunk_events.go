@@ -17,6 +17,7 @@ func (e *ChunkEncoder) events(dst []byte, c *stream.Chunk, native []byte) []byte
 		}
 	}
 	e.begin(native)
+	e.chunk++
 	for i := range c.Events {
 		ev := &c.Events[i]
 		switch ev.Kind {
@@ -25,14 +26,7 @@ func (e *ChunkEncoder) events(dst []byte, c *stream.Chunk, native []byte) []byte
 		case stream.Error:
 			return e.Fail(dst, errs.New(ev.Failure.GetReason(), "%s", ev.Failure.GetMessage()))
 		default:
-			// Unknown members of a candidate go with its first event.
-			extras := native
-			for j := range i {
-				if c.Events[j].Candidate == ev.Candidate && c.Events[j].Kind != stream.Start {
-					extras = nil
-				}
-			}
-			dst = e.event(dst, ev, extras)
+			dst = e.event(dst, ev, native)
 		}
 	}
 	return dst
@@ -60,7 +54,8 @@ func (e *ChunkEncoder) event(dst []byte, ev *stream.Event, native []byte) []byte
 		dst = dst[:len(dst)-1]
 	}
 	dst = append(dst, '}')
-	if native != nil {
+	if native != nil && o.extras != e.chunk { // unknown members go with the first event
+		o.extras = e.chunk
 		dst = appendExtras(dst, native, int64(ev.Candidate))
 	}
 	dst = append(dst, `,"finish_reason":`...)

@@ -170,6 +170,9 @@ func reasonByStatus(status int, message string) llmv1.ErrorReason {
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusPaymentRequired:
 		return llmv1.ErrorReason_ERROR_REASON_PROVIDER_AUTH
+	case status == http.StatusNotFound:
+		// Another target may have the model.
+		return llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED
 	case status == http.StatusTooManyRequests:
 		return llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED
 	case status == http.StatusRequestTimeout, status == http.StatusGatewayTimeout:

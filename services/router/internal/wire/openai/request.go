@@ -73,11 +73,11 @@ func ParseRequest(raw []byte) (*Request, *llmv1.Conversation, error) {
 	}
 	p := &parser{scanner: scanner{data: raw}, req: &Request{raw: raw}, conv: &llmv1.Conversation{}}
 	err := p.request()
-	if fault := p.finish(); fault != nil && (err == nil || p.at == len(raw)) {
-		return nil, nil, malformed("the body " + fault.Error())
-	}
-	if err != nil {
+	if err != nil && p.err == nil {
 		return nil, nil, err
+	}
+	if fault := p.finish(); fault != nil {
+		return nil, nil, malformed("the body " + fault.Error())
 	}
 	if err := p.complete(); err != nil {
 		return nil, nil, err
@@ -202,7 +202,6 @@ func (p *parser) noteNull(name string) {
 		p.req.optionsNull = null
 	}
 }
-
 
 var streamOptionNames = names{"include_usage"}
 

@@ -9,10 +9,10 @@ import (
 // counts are the numbers of a usage object as the provider sends them: totals,
 // and details that are contained in them.
 type counts struct {
-	prompt, completion, total      int64
-	cached, cacheWrite, audioIn    int64
-	reasoning, audioOut, hit       int64
-	sawPrompt, sawCompletion       bool
+	prompt, completion, total   int64
+	cached, cacheWrite, audioIn int64
+	reasoning, audioOut, hit    int64
+	sawPrompt, sawCompletion    bool
 }
 
 // usage reads a usage object; nil for null.

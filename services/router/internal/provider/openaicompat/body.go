@@ -1,0 +1,120 @@
+package openaicompat
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/wire/openai"
+)
+
+// Bounds of what is read from a provider, decompressed.
+const (
+	maxBody      = 64 << 20
+	maxErrorBody = 64 << 10
+)
+
+var (
+	errBodySize = errors.New("the body is larger than 64 MiB")
+	errEncoding = errors.New("the body is encoded in a way that was not asked for")
+	errNotJSON  = errors.New("the body is not JSON")
+	errRedirect = errors.New("the provider redirects; its address must be mended")
+	errNoStream = errors.New("the provider answered a request for a stream without one")
+)
+
+func unavailable(text string, cause error) error {
+	return errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "%s", text).WithCause(cause)
+}
+
+const notUnderstood = "the provider's answer cannot be understood"
+
+// decoded returns the body as it was before compression.
+func decoded(resp *http.Response) (io.Reader, error) {
+	switch resp.Header.Get("Content-Encoding") {
+	case "", "identity":
+		return resp.Body, nil
+	case "gzip":
+		r, err := gzip.NewReader(resp.Body)
+		if err != nil {
+			return nil, unavailable(notUnderstood, err)
+		}
+		return r, nil
+	default:
+		return nil, unavailable(notUnderstood, errEncoding)
+	}
+}
+
+// readWhole reads a success's body, which must be JSON.
+func readWhole(ctx context.Context, resp *http.Response) ([]byte, error) {
+	if mediaType(resp) == "text/html" {
+		return nil, unavailable(notUnderstood, errNotJSON)
+	}
+	r, err := decoded(resp)
+	if err != nil {
+		return nil, err
+	}
+	var buf bytes.Buffer
+	if n := resp.ContentLength; n > 0 && n <= maxBody {
+		buf.Grow(int(n) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(r, maxBody+1))
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, failed(ctx, err)
+		}
+		return nil, unavailable("the provider's answer was cut", unaddressed(err))
+	}
+	if n > maxBody {
+		return nil, unavailable(notUnderstood, errBodySize)
+	}
+	return buf.Bytes(), nil
+}
+
+// refusal reads an answer that is not a success.
+func refusal(ctx context.Context, resp *http.Response) error {
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		return unavailable("the provider redirects", errRedirect)
+	}
+	var body []byte
+	if r, err := decoded(resp); err == nil {
+		body, err = io.ReadAll(io.LimitReader(r, maxErrorBody))
+		if err != nil && ctx.Err() != nil {
+			return failed(ctx, err)
+		}
+	}
+	return openai.DecodeError(resp.StatusCode, resp.Header, body)
+}
+
+// checkStream returns the stream, or refuses a success that is none. Some
+// servers answer with an error in a plain body.
+func checkStream(ctx context.Context, resp *http.Response) (io.Reader, error) {
+	switch mediaType(resp) {
+	case eventStream:
+		return decoded(resp)
+	case jsonBody:
+		body, err := readWhole(ctx, resp)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := openai.DecodeCompletion(body); err != nil {
+			return nil, err
+		}
+	}
+	return nil, unavailable(notUnderstood, errNoStream)
+}
+
+// mediaType names the body's type. A server that does not say is believed to
+// send what was asked for.
+func mediaType(resp *http.Response) string {
+	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil || media == "" {
+		return resp.Request.Header.Get("Accept")
+	}
+	return media
+}
