@@ -44,10 +44,7 @@ func issuerKeys(s *Segment, out []Match) []Match {
 	t := s.Text
 	for k := range keyForms {
 		f := &keyForms[k]
-		if len(t) < len(f.prefix)+f.min {
-			continue
-		}
-		for from := 0; ; {
+		for from := 0; len(t)-from >= len(f.prefix)+f.min; {
 			i := indexString(t[from:], f.prefix)
 			if i < 0 {
 				break
@@ -81,7 +78,7 @@ func indexString(t []byte, s string) int {
 
 func keyEnd(t []byte, i int, f *keyForm) int {
 	j := i
-	for j < len(t) && inSet(t[j], f.set) {
+	for j < len(t) && j-i <= f.max+1 && inSet(t[j], f.set) {
 		j++
 	}
 	end := j
@@ -147,6 +144,7 @@ func webTokens(s *Segment, out []Match) []Match {
 		}
 		a := skipSet(t, i, urlSafe)
 		if at(t, a) != '.' || !bytes.HasPrefix(t[a+1:], []byte("eyJ")) {
+			from = max(from, a)
 			continue
 		}
 		b := skipSet(t, a+1, urlSafe)

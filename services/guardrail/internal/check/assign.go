@@ -18,6 +18,10 @@ func assigned(s *Segment, out []Match) []Match {
 		for j < len(t) && valueByte(t[j]) && t[j] != ':' && !(t[j] == '=' && j+1 < len(t) && valueByte(t[j+1]) && t[j+1] != '=') {
 			j++
 		}
+		if !longEnough(t[i:]) {
+			i = j + 1
+			continue
+		}
 		if strict, ok := s.assignedTo(i); ok {
 			// After the name, further = and : belong to the value.
 			for j < len(t) && valueByte(t[j]) {
@@ -30,6 +34,21 @@ func assigned(s *Segment, out []Match) []Match {
 		i = j + 1
 	}
 	return out
+}
+
+// minValue is the shortest value that can be a secret.
+const minValue = 6
+
+func longEnough(t []byte) bool {
+	if len(t) < minValue {
+		return false
+	}
+	for _, b := range t[:minValue] {
+		if !valueByte(b) {
+			return false
+		}
+	}
+	return true
 }
 
 func trimValue(t []byte, i, j int) int {
@@ -124,7 +143,7 @@ func secretValue(v []byte, strict bool) bool {
 		}
 	}
 	if !strict {
-		return len(v) >= 6 && len(v) <= 128 && random(v, 4) && (digits > 0 && letters > 0 || other > 0 && letters > 0 && digits > 0)
+		return len(v) >= minValue && len(v) <= 128 && random(v, 4) && (digits > 0 && letters > 0 || other > 0 && letters > 0 && digits > 0)
 	}
 	if len(v) < 10 || len(v) > 2048 || digits == 0 && (len(v) < 24 || !mixedCase(v)) || !random(v, 6) {
 		return false

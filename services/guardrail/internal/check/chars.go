@@ -60,3 +60,23 @@ func words(list ...string) [][]byte {
 	}
 	return out
 }
+
+// leftHas reports whether one of the words stands in the context left of the
+// position i of the segment.
+func (s *Segment) leftHas(i int, list [][]byte) bool {
+	head := s.Text[max(0, i-LeftContext):i]
+	if !hasLetter(s.Left) && !hasLetter(head) {
+		return false
+	}
+	var buf [2 * LeftContext]byte
+	return hasWord(lower(lower(buf[:0], s.Left), head), list)
+}
+
+func hasLetter(t []byte) bool {
+	for _, b := range t {
+		if isLetter(b) {
+			return true
+		}
+	}
+	return false
+}

@@ -58,6 +58,9 @@ func startsNumber(t []byte, left []byte, i int) bool {
 	if wordByte(prev) {
 		return false
 	}
+	if prev == '$' || prev == '#' {
+		return false // an amount, an ordinal
+	}
 	// A fraction: 0.4111…
 	return !(prev == '.' && isDigit(at(t, i-2)))
 }

@@ -31,7 +31,7 @@ func detectIP(s *Segment, out []Match) []Match {
 		for end > i && (t[end-1] == '.' || t[end-1] == ':' && !bytes.HasSuffix(t[i:end], []byte("::"))) {
 			end--
 		}
-		if !wordByte(at(t, j)) && isAddress(t[i:end], dots, colons, digits) {
+		if !wordByte(at(t, j)) && isAddress(t[i:end], colons, digits) {
 			if colons > 0 || !s.versionBefore(i) {
 				out = append(out, Match{Start: i, End: end, Score: 1})
 			}
@@ -74,19 +74,12 @@ func ipByte(b byte) bool {
 	return isDigit(b) || b == '.' || b == ':' || b|0x20 >= 'a' && b|0x20 <= 'f'
 }
 
-func isAddress(t []byte, dots, colons, digits int) bool {
-	switch {
-	case colons >= 2:
-		// a::b may as well be a name in C++.
-		if digits == 0 || len(t) < 6 && !bytes.Equal(t, []byte("::1")) {
-			return false
-		}
-	case dots != 3:
-		if dots < 3 || t[len(t)-1] == '.' {
-			return false
-		}
+func isAddress(t []byte, colons, digits int) bool {
+	if len(t) < 3 || len(t) > 45 || digits == 0 {
+		return false
 	}
-	if len(t) > 45 {
+	// a::1 may as well be a name in C++.
+	if colons > 0 && len(t) < 6 && string(t) != "::1" {
 		return false
 	}
 	_, err := netip.ParseAddr(string(t))

@@ -48,47 +48,77 @@ func phoneEnd(s *Segment, i int) int {
 	if t[i] != '+' && !startsNumber(t, s.Left, i) || i > 0 && (t[i-1] == '.' || t[i-1] == ':' && isDigit(at(t, i-2)) || t[i-1] == '-' && isDigit(at(t, i-2))) {
 		return -1
 	}
-	ends, digits := phoneGroups(t, i)
-	for n := len(ends) - 1; n >= 0; n-- {
-		if digits[n] < 7 || digits[n] > 15 || !phoneStops(t, ends[n]) {
+	groups := phoneGroups(t, i)
+	c := context{s: s, at: i}
+	for n := groups.n - 1; n >= 0; n-- {
+		end, digits := groups.end[n], groups.digits[n]
+		if digits < 7 || digits > 15 || !phoneStops(t, end) {
 			continue
 		}
-		if looksLikePhone(s, i, ends[n], digits[n], n+1) {
-			return extension(t, ends[n])
+		if looksLikePhone(&c, end, digits, n+1) {
+			return extension(t, end)
 		}
 	}
 	return -1
 }
 
-// phoneGroups lists where groups of digits end, and how many digits there are
-// up to each end, for a number that begins at i.
-func phoneGroups(t []byte, i int) (ends, digits []int) {
-	var endBuf, digitBuf [maxPhoneGroups]int
-	ends, digits = endBuf[:0], digitBuf[:0]
+// context answers, once for each place, whether words before it speak of a
+// phone number.
+type context struct {
+	s                     *Segment
+	at                    int
+	askedWord, askedHint  bool
+	isAnnounced, isHinted bool
+}
+
+func (c *context) announced() bool {
+	if !c.askedWord {
+		c.askedWord, c.isAnnounced = true, c.s.leftHas(c.at, phoneWords)
+	}
+	return c.isAnnounced
+}
+
+func (c *context) hinted() bool {
+	if !c.askedHint {
+		c.askedHint, c.isHinted = true, c.s.leftHas(c.at, phoneHints)
+	}
+	return c.isHinted
+}
+
+// grouping says where groups of digits end, and how many digits there are up
+// to each end.
+type grouping struct {
+	n           int
+	end, digits [maxPhoneGroups]int
+}
+
+// phoneGroups reads the groups of a number that begins at i.
+func phoneGroups(t []byte, i int) (g grouping) {
 	n, j := 0, i
 	if at(t, j) == '+' {
 		j++
 	}
-	for gap := 0; j < len(t) && len(ends) < maxPhoneGroups; {
+	for gap := 0; j < len(t) && g.n < maxPhoneGroups && n <= 15; {
 		switch b := t[j]; {
 		case isDigit(b):
 			for j < len(t) && isDigit(t[j]) {
 				j++
 				n++
 			}
-			ends, digits = append(ends, j), append(digits, n)
+			g.end[g.n], g.digits[g.n] = j, n
+			g.n++
 			gap = 0
 			continue
 		case b == ' ' || b == '-' || b == '.' || b == '/' || b == '(' || b == ')':
 			if gap++; gap > 3 {
-				return ends, digits
+				return g
 			}
 		default:
-			return ends, digits
+			return g
 		}
 		j++
 	}
-	return ends, digits
+	return g
 }
 
 func phoneStops(t []byte, end int) bool {
@@ -119,13 +149,13 @@ func extension(t []byte, end int) int {
 	return end
 }
 
-func looksLikePhone(s *Segment, i, end, digits, groups int) bool {
-	text := s.Text[i:end]
+func looksLikePhone(c *context, end, digits, groups int) bool {
+	text := c.s.Text[c.at:end]
 	if bytes.HasPrefix(text, []byte("(")) && !bytes.Contains(text, []byte(")")) {
 		return false
 	}
 	if text[0] == '+' || bytes.HasPrefix(text, []byte("00")) && digits >= 10 {
-		return validInternational(text) || digits >= 9 && s.leftHas(i, phoneWords)
+		return validInternational(text) || digits >= 9 && c.announced()
 	}
 	if digits <= 11 && northAmerican(text, groups) {
 		return true
@@ -133,11 +163,11 @@ func looksLikePhone(s *Segment, i, end, digits, groups int) bool {
 	if looksLikeDate(text, groups) {
 		return false
 	}
-	if s.leftHas(i, phoneWords) {
+	if c.announced() {
 		return true
 	}
 	written := groups > 1 && digits <= 12 || text[0] == '0' && digits >= 9
-	return written && s.leftHas(i, phoneHints)
+	return written && c.hinted()
 }
 
 func validInternational(text []byte) bool {

@@ -49,13 +49,3 @@ func ssnEnd(t []byte, i int) int {
 	}
 	return j
 }
-
-// leftHas reports whether one of the words stands in the context left of the
-// position i of the segment.
-func (s *Segment) leftHas(i int, list [][]byte) bool {
-	var buf [2 * LeftContext]byte
-	context := lower(buf[:0], s.Left)
-	head := s.Text[max(0, i-LeftContext):i]
-	context = lower(context, head)
-	return hasWord(context, list)
-}

@@ -84,3 +84,16 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("stream: %.1f allocations for %d chunks at steady state, want 0", n, len(pieces))
 	}
 }
+
+// BenchmarkHostile measures texts made to be slow.
+func BenchmarkHostile(b *testing.B) {
+	for name, unit := range map[string]string{
+		"prefixes": "sk-", "long prefixes": "ops_eyJ.", "jwt": "-eyJ", "groups": "123/456/", "numbers": "4111-", "spaced numbers": "12 34 ", "assign": "token(abcdef",
+		"equals": "token=a=", "ats": "a@b.", "orders": "ignore previous ", "percent": "%41", "base64": "QUJD", "dots": "1.2.3.", "pem": "-----BEGIN PRIVATE KEY-----\n", "spaces": "a b ",
+		"invisible": "a\u200b",
+	} {
+		b.Run(name, func(b *testing.B) {
+			benchEvaluate(b, policy.Input, Part{Text: strings.Repeat(unit, (1<<20)/len(unit))})
+		})
+	}
+}

@@ -129,6 +129,7 @@ func FuzzEvaluate(f *testing.F) {
 	for _, s := range planted {
 		f.Add("x " + s + " y")
 	}
+	f.Add("0!....")
 	e, pol, all := mustEngine(f), mustPolicy(f, policy.Default()), mustPolicy(f, flagging())
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, kind := range []Kind{Text, JSON, Data} {

@@ -28,10 +28,9 @@ func IsASCII(s []byte) bool {
 // is left alone; used says how many bytes were taken.
 func Fold(v *View, src []byte, base int, final bool) (used int) {
 	for i := 0; i < len(src); {
-		b := src[i]
-		if b < utf8.RuneSelf {
-			v.addByte(b, base+i, base+i+1)
-			i++
+		if n := asciiRun(src[i:]); n > 0 {
+			v.addRun(src[i:i+n], base+i)
+			i += n
 			continue
 		}
 		if !final && !utf8.FullRune(src[i:]) {
@@ -42,6 +41,14 @@ func Fold(v *View, src []byte, base int, final bool) (used int) {
 		i += size
 	}
 	return len(src)
+}
+
+func asciiRun(src []byte) int {
+	n := 0
+	for n < len(src) && src[n] < utf8.RuneSelf {
+		n++
+	}
+	return n
 }
 
 // FoldText returns the folded view of a whole text. ASCII text is returned as

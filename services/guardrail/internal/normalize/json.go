@@ -16,17 +16,40 @@ type JSON struct {
 // the end unless final is set.
 func (j *JSON) Fold(v *View, src []byte, base int, final bool) (used int) {
 	for i := 0; i < len(src); {
-		before := len(v.Text)
+		if n := j.plainRun(src[i:]); n > 0 {
+			v.addRun(src[i:i+n], base+i)
+			v.mark(!j.inString)
+			i += n
+			continue
+		}
 		size, bare := j.unit(v, src[i:], base+i, final)
 		if size == 0 {
 			return i
 		}
-		for range v.Text[before:] {
-			v.Bare = append(v.Bare, bare)
-		}
+		v.mark(bare)
 		i += size
 	}
 	return len(src)
+}
+
+// plainRun is how many bytes stand for themselves.
+func (j *JSON) plainRun(src []byte) int {
+	n := 0
+	for n < len(src) {
+		b := src[n]
+		if b >= utf8.RuneSelf || b == '"' || j.inString && b == '\\' || !j.inString && b == ':' {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// mark says of the bytes added last whether they lie outside a string.
+func (v *View) mark(bare bool) {
+	for len(v.Bare) < len(v.Text) {
+		v.Bare = append(v.Bare, bare)
+	}
 }
 
 func (j *JSON) unit(v *View, src []byte, at int, final bool) (size int, bare bool) {

@@ -113,6 +113,9 @@ func TestDecodeSpan(t *testing.T) {
 // checkView holds what every view has to hold.
 func checkView(t *testing.T, in []byte, v *View) {
 	t.Helper()
+	if len(v.Text) == 0 {
+		return
+	}
 	if v.Start == nil {
 		if string(v.Text) != string(in) {
 			t.Fatalf("identity view %q of %q", v.Text, in)

@@ -1,5 +1,7 @@
 package normalize
 
+import "slices"
+
 // View is a folded text with the way back to the original. The zero value is
 // an empty view. Start and End are nil when the view is the original itself.
 type View struct {
@@ -79,6 +81,20 @@ func (v *View) addByte(b byte, start, end int) {
 	v.Text = append(v.Text, b)
 	v.Start = append(v.Start, int32(start))
 	v.End = append(v.End, int32(end))
+	v.skipped = 0
+}
+
+// addRun adds ASCII text as it stands.
+func (v *View) addRun(src []byte, base int) {
+	n := len(v.Start)
+	v.Text = append(v.Text, src...)
+	v.Start = slices.Grow(v.Start, len(src))[:n+len(src)]
+	v.End = slices.Grow(v.End, len(src))[:n+len(src)]
+	starts, ends := v.Start[n:], v.End[n:]
+	for i := range starts {
+		starts[i] = int32(base + i)
+		ends[i] = int32(base + i + 1)
+	}
 	v.skipped = 0
 }
 

@@ -7,6 +7,11 @@
 // Whoever is triggered looks closely.
 package pattern
 
+import (
+	"maps"
+	"slices"
+)
+
 // Literal is a string to wait for, and the groups that it wakes.
 type Literal struct {
 	Text   string
@@ -16,8 +21,17 @@ type Literal struct {
 // Groups is a set of trigger groups, one bit each.
 type Groups uint32
 
-// State is a position in an Automaton. The zero value is the beginning.
-type State uint16
+// State is a position in an Automaton. The zero value is the beginning. It is
+// the offset of the state's row, with the top bit set where a literal ends.
+type State uint32
+
+const ends State = 1 << 31
+
+// Ends reports whether a literal ends at this state.
+func (s State) Ends() bool { return s&ends != 0 }
+
+// maxStates bounds the table: it has to stay in the processor's caches.
+const maxStates = 1<<16 - 1
 
 // Automaton finds literals in text. It is immutable and safe to share.
 type Automaton struct {
@@ -27,58 +41,75 @@ type Automaton struct {
 	out    []Groups
 }
 
+type trieNode struct {
+	children map[uint8]int
+	out      Groups
+}
+
 // New builds an automaton. It holds at most 65,535 states; literals beyond
 // that are refused by returning false.
 func New(literals []Literal) (*Automaton, bool) {
 	a := &Automaton{}
 	a.assignClasses(literals)
-	trie := []map[uint8]int{{}}
-	a.out = []Groups{0}
+	trie := []trieNode{{children: map[uint8]int{}}}
 	for _, l := range literals {
 		at := 0
 		for i := 0; i < len(l.Text); i++ {
 			c := a.class[l.Text[i]]
-			to, ok := trie[at][c]
+			to, ok := trie[at].children[c]
 			if !ok {
 				to = len(trie)
-				trie = append(trie, map[uint8]int{})
-				a.out = append(a.out, 0)
-				trie[at][c] = to
+				trie = append(trie, trieNode{children: map[uint8]int{}})
+				trie[at].children[c] = to
 			}
 			at = to
 		}
 		if at != 0 {
-			a.out[at] |= l.Groups
+			trie[at].out |= l.Groups
 		}
 	}
-	if len(trie) > 1<<16-1 {
+	if len(trie) > maxStates {
 		return nil, false
 	}
 	a.link(trie)
 	return a, true
 }
 
-// link turns the trie into a table without failure links, breadth first.
-func (a *Automaton) link(trie []map[uint8]int) {
+// link turns the trie into a table without failure links. States are numbered
+// breadth first, so that the rows that ordinary text visits lie together.
+func (a *Automaton) link(trie []trieNode) {
+	order, number := breadthFirst(trie)
 	a.next = make([]State, len(trie)*a.stride)
-	fail := make([]int, len(trie))
-	queue := make([]int, 0, len(trie))
-	for c, to := range trie[0] {
-		a.next[c] = State(to)
-		queue = append(queue, to)
-	}
-	for len(queue) > 0 {
-		at := queue[0]
-		queue = queue[1:]
-		a.out[at] |= a.out[fail[at]]
-		row := a.next[at*a.stride : (at+1)*a.stride]
-		copy(row, a.next[fail[at]*a.stride:(fail[at]+1)*a.stride])
-		for c, to := range trie[at] {
-			fail[to] = int(row[c])
-			row[c] = State(to)
-			queue = append(queue, to)
+	a.out = make([]Groups, len(trie))
+	fail := make([]int, len(trie)) // by number
+	for n, node := range order {
+		row := a.next[n*a.stride : (n+1)*a.stride]
+		a.out[n] = trie[node].out
+		if n > 0 {
+			a.out[n] |= a.out[fail[n]]
+			copy(row, a.next[fail[n]*a.stride:])
+		}
+		for c, child := range trie[node].children {
+			fail[number[child]] = int(row[c]) / a.stride
+			row[c] = State(number[child] * a.stride)
 		}
 	}
+	for i, s := range a.next {
+		if a.out[int(s)/a.stride] != 0 {
+			a.next[i] |= ends
+		}
+	}
+}
+
+func breadthFirst(trie []trieNode) (order, number []int) {
+	order, number = []int{0}, make([]int, len(trie))
+	for k := 0; k < len(order); k++ {
+		number[order[k]] = k
+		for _, c := range slices.Sorted(maps.Keys(trie[order[k]].children)) {
+			order = append(order, trie[order[k]].children[c])
+		}
+	}
+	return order, number
 }
 
 // assignClasses gives every byte that occurs in a literal a class of its own;
@@ -101,11 +132,11 @@ func (a *Automaton) assignClasses(literals []Literal) {
 
 // Step moves on by one byte.
 func (a *Automaton) Step(s State, b byte) State {
-	return a.next[int(s)*a.stride+int(a.class[b])]
+	return a.next[int(s&^ends)+int(a.class[b])]
 }
 
 // Out says which groups have a literal that ends at this state.
-func (a *Automaton) Out(s State) Groups { return a.out[s] }
+func (a *Automaton) Out(s State) Groups { return a.out[int(s&^ends)/a.stride] }
 
 var reads = func() (t [256]byte) {
 	for i := range t {

@@ -136,8 +136,8 @@ func (s *Splitter) Run(a *pattern.Automaton, buf []byte, origin []int32, sink Si
 		c := buf[i]
 		s.pos = i + 1
 		s.ac = a.Step(s.ac, c)
-		if out := a.Out(s.ac); out != 0 {
-			s.hit(out, i+1)
+		if s.ac.Ends() {
+			s.hit(a.Out(s.ac), i+1)
 		}
 		info := &table[c]
 		if info.esc && i > 0 && buf[i-1] == '\\' {
