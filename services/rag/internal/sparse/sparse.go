@@ -11,8 +11,10 @@
 package sparse
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 )
 
@@ -75,10 +77,22 @@ func (p Params) Document(title, text string) Vector {
 	return vector(counts)
 }
 
+// maxQueryTerms bounds the different terms of a query; of a longer text those
+// asked for most often are kept, and among equals the first by index.
+const maxQueryTerms = 128
+
 // Query weighs a question: each term counts as often as it is asked for.
 func Query(text string) Vector {
 	counts := map[uint32]float64{}
 	Terms(text, func(term string) { counts[hash(term)]++ })
+	if len(counts) > maxQueryTerms {
+		keys := slices.SortedFunc(maps.Keys(counts), func(a, b uint32) int {
+			return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+		})
+		for _, k := range keys[maxQueryTerms:] {
+			delete(counts, k)
+		}
+	}
 	return vector(counts)
 }
 
@@ -100,4 +114,16 @@ func hash(term string) uint32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(term))
 	return h.Sum32()
+}
+
+// Plus adds another vector, weighted.
+func (v Vector) Plus(o Vector, weight float32) Vector {
+	sum := map[uint32]float64{}
+	for i, x := range v.Indices {
+		sum[x] += float64(v.Values[i])
+	}
+	for i, x := range o.Indices {
+		sum[x] += float64(o.Values[i] * weight)
+	}
+	return vector(sum)
 }
