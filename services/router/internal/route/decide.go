@@ -50,7 +50,7 @@ type Decision struct {
 
 // rule rules a candidate out.
 type rule struct {
-	admits func(*Candidate, *Question) bool
+	admits func(Candidate, Question) bool // by value: a pointer would escape
 	reason func(*Rejection) string
 	// failure is the error if no candidate is left and this rule took the last.
 	failure llmv1.ErrorReason
@@ -59,12 +59,12 @@ type rule struct {
 // rules are asked in this order; the first that does not admit is the reason.
 var rules = []rule{
 	{
-		admits:  func(c *Candidate, _ *Question) bool { return c.Model != "" },
+		admits:  func(c Candidate, _ Question) bool { return c.Model != "" },
 		reason:  func(*Rejection) string { return "the target does not list the model" },
 		failure: llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND,
 	},
 	{
-		admits:  func(c *Candidate, q *Question) bool { return c.Target.Lacks&q.Needs == 0 },
+		admits:  func(c Candidate, q Question) bool { return c.Target.Lacks&q.Needs == 0 },
 		reason:  func(r *Rejection) string { return "the target does not support " + r.need.String() },
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
 	},
@@ -84,7 +84,7 @@ func (e *Entry) Candidates(q Question, d *Decision) {
 		if upstream, ok := c.Target.Models.Upstream(name); ok {
 			c.Model = upstream
 		}
-		if r := objection(&c, &q); r != nil {
+		if r := objection(c, q); r != nil {
 			d.Rejected = append(d.Rejected, Rejection{c, r, c.Target.Lacks & q.Needs})
 			continue
 		}
@@ -92,7 +92,7 @@ func (e *Entry) Candidates(q Question, d *Decision) {
 	}
 }
 
-func objection(c *Candidate, q *Question) *rule {
+func objection(c Candidate, q Question) *rule {
 	for i := range rules {
 		if !rules[i].admits(c, q) {
 			return &rules[i]
