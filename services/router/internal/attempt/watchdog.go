@@ -49,8 +49,11 @@ func (w *watchdog) wait() { w.waiting.Store(int64(time.Since(w.began))) }
 // served notes that it is no longer.
 func (w *watchdog) served() { w.waiting.Store(-1) }
 
-// begun notes the first content.
-func (w *watchdog) begun() { w.content.Store(true) }
+// begun notes the first content: from now on idle time counts.
+func (w *watchdog) begun() {
+	w.content.Store(true)
+	w.timer.Reset(min(w.timeouts.Idle.Std(), w.timeouts.Total.Std()-time.Since(w.began)))
+}
 
 func (w *watchdog) look() {
 	now := time.Since(w.began)

@@ -1,0 +1,215 @@
+package attempt
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/metric/noop"
+
+	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/internal/platform/config"
+	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/observe"
+	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/route"
+	"github.com/tollgate/tollgate/services/router/internal/stream"
+	"github.com/tollgate/tollgate/services/router/internal/target"
+)
+
+// play is what a target does when it is asked the n-th time.
+type play func(ctx context.Context) ([]read, error)
+
+// read is one read of a stream: after a pause a chunk, or an error.
+type read struct {
+	after time.Duration
+	chunk *stream.Chunk
+	err   error
+	panic bool
+}
+
+type adapter struct {
+	plays []play
+	asked int
+	model string
+	live  int // readers that are open
+}
+
+func (a *adapter) next(ctx context.Context) ([]read, error) {
+	p := a.plays[min(a.asked, len(a.plays)-1)]
+	a.asked++
+	return p(ctx)
+}
+
+func (a *adapter) Generate(ctx context.Context, r *provider.Request) (*provider.Answer, error) {
+	a.model = r.Model
+	if _, err := a.next(ctx); err != nil {
+		return nil, err
+	}
+	return &provider.Answer{Completion: &llmv1.Completion{Usage: &llmv1.Usage{InputTokens: 3}}}, nil
+}
+
+func (a *adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reader, error) {
+	a.model = r.Model
+	steps, err := a.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.live++
+	return &reader{a: a, ctx: ctx, steps: steps}, nil
+}
+
+func (a *adapter) Embed(ctx context.Context, r *provider.EmbedRequest) (*provider.Embeddings, error) {
+	_, err := a.next(ctx)
+	return &provider.Embeddings{Vectors: make([][]float32, a.asked)}, err
+}
+
+type reader struct {
+	a      *adapter
+	ctx    context.Context
+	steps  []read
+	closed bool
+}
+
+func (r *reader) Next() (*stream.Chunk, error) {
+	if len(r.steps) == 0 {
+		return nil, io.EOF
+	}
+	s := r.steps[0]
+	r.steps = r.steps[1:]
+	select {
+	case <-time.After(s.after):
+	case <-r.ctx.Done():
+		return nil, r.ctx.Err()
+	}
+	if s.panic {
+		panic("a bug in an adapter")
+	}
+	return s.chunk, s.err
+}
+
+func (r *reader) Close() error {
+	if !r.closed {
+		r.closed = true
+		r.a.live--
+	}
+	return nil
+}
+
+// The plays.
+func fails(reason llmv1.ErrorReason) play {
+	return func(context.Context) ([]read, error) { return nil, errs.New(reason, "") }
+}
+
+func failsFor(reason llmv1.ErrorReason, retryAfter time.Duration) play {
+	return func(context.Context) ([]read, error) { return nil, errs.New(reason, "").WithRetryAfter(retryAfter) }
+}
+
+func answers(steps ...read) play {
+	return func(context.Context) ([]read, error) { return steps, nil }
+}
+
+func hangs(ctx context.Context) ([]read, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func panics(context.Context) ([]read, error) { panic("a bug in an adapter") }
+
+func text(s string) read {
+	return read{chunk: &stream.Chunk{Events: []stream.Event{{Kind: stream.Text, Delta: []byte(s)}}}}
+}
+
+func start() read {
+	return read{chunk: &stream.Chunk{Events: []stream.Event{{Kind: stream.Start, ID: "id"}}}}
+}
+
+func finish() read {
+	return read{chunk: &stream.Chunk{Events: []stream.Event{{Kind: stream.Finish, Reason: llmv1.FinishReason_FINISH_REASON_STOP}}}}
+}
+
+func later(d time.Duration, s read) read { s.after = d; return s }
+
+// books is a ledger that checks that every attempt begins and ends once.
+type books struct {
+	t     testing.TB
+	open  map[*Attempt]bool
+	ends  []End
+	order []string
+	full  error
+}
+
+func (b *books) Begin(_ context.Context, a *Attempt) error {
+	if b.full != nil {
+		return b.full
+	}
+	if b.open == nil {
+		b.open = map[*Attempt]bool{}
+	}
+	if a.Number != len(b.order)+1 {
+		b.t.Errorf("attempt %d begins as number %d", len(b.order)+1, a.Number)
+	}
+	b.open[a] = true
+	b.order = append(b.order, a.Candidate.Target.Name)
+	return nil
+}
+
+func (b *books) End(_ context.Context, a *Attempt, e End) {
+	if !b.open[a] {
+		b.t.Errorf("attempt %d ends that is not open", a.Number)
+	}
+	delete(b.open, a)
+	for _, before := range b.ends {
+		if before.Last {
+			b.t.Error("an attempt follows the last one")
+		}
+	}
+	b.ends = append(b.ends, e)
+}
+
+func newRunner(p Policy) *Runner {
+	m, err := observe.NewMetrics(noop.NewMeterProvider().Meter(""))
+	if err != nil {
+		panic(err)
+	}
+	return NewRunner(p, slog.New(slog.DiscardHandler), m)
+}
+
+var policy = Policy{
+	Backoff: 100 * time.Millisecond, MaxBackoff: time.Second, MaxRetryAfter: 5 * time.Second, MaxAttempts: 20,
+}
+
+func newTarget(name string, a provider.Adapter) *target.Target {
+	return &target.Target{
+		Target: provider.Target{
+			Name: name, Provider: "openai", Models: provider.NewModels("*"),
+			Timeouts: provider.Timeouts{
+				FirstToken: config.Duration(3 * time.Second), Idle: config.Duration(2 * time.Second),
+				Total: config.Duration(time.Minute),
+			},
+		},
+		Adapter: a, Health: &target.Health{},
+	}
+}
+
+func job(b *books, targets ...*target.Target) *Job {
+	j := &Job{Request: &provider.Request{}, Embed: &provider.EmbedRequest{Inputs: []string{"a"}}, Ledger: b}
+	for _, t := range targets {
+		j.Order = append(j.Order, route.Candidate{Target: t, Model: "upstream-" + t.Name})
+	}
+	return j
+}
+
+// succeed ends an attempt as the pipeline does.
+func succeed(a *Attempt) {
+	a.End(End{Outcome: billingv1.Outcome_OUTCOME_SUCCEEDED, Last: true})
+}
+
+func errorChunk() *stream.Chunk {
+	return &stream.Chunk{Events: []stream.Event{{
+		Kind: stream.Error, Failure: &llmv1.StreamError{Reason: down, Message: "gone"},
+	}}}
+}
