@@ -22,9 +22,12 @@ func (s *Store) change(ctx context.Context, what string, change account.Change, 
 
 // audit appends an event to the organisation's chain.
 func (s *Store) audit(tx *tx, change account.Change) error {
+	if err := tx.exclude(auditLock, change.Organization); err != nil {
+		return err
+	}
 	var sequence int64
 	var hash string
-	err := tx.row(`SELECT sequence, hash FROM audit_events WHERE organization_id = ? ORDER BY sequence DESC LIMIT 1`+s.dialect.lock,
+	err := tx.row(`SELECT sequence, hash FROM audit_events WHERE organization_id = ? ORDER BY sequence DESC LIMIT 1`,
 		[]any{change.Organization}, &sequence, &hash)
 	if err != nil && !isNoRows(err) {
 		return wrap("read audit log", err)
@@ -37,7 +40,7 @@ func (s *Store) audit(tx *tx, change account.Change) error {
 
 // ListEvents implements account.AuditLog.
 func (s *Store) ListEvents(ctx context.Context, organization string, before int64, limit int) ([]account.Event, error) {
-	query := `SELECT sequence, happened_at, actor, action, resource, hash FROM audit_events WHERE organization_id = ? AND (? = 0 OR sequence < ?) ORDER BY sequence DESC LIMIT ?`
+	query := `SELECT sequence, happened_at, actor, action, resource, hash FROM audit_events WHERE organization_id = ? AND (CAST(? AS BIGINT) = 0 OR sequence < CAST(? AS BIGINT)) ORDER BY sequence DESC LIMIT ?`
 	var events []account.Event
 	err := s.query(ctx, query, []any{organization, before, before, limit}, func(row scanner) error {
 		var event account.Event

@@ -23,7 +23,7 @@ func (b budgeted) load(tx *tx, organization string) error {
 	if _, known := b[organization]; known {
 		return nil
 	}
-	if err := tx.share(organization); err != nil {
+	if err := tx.share(budgetLock, organization); err != nil {
 		return err
 	}
 	windows := map[string][]budget.Window{}

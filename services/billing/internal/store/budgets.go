@@ -49,7 +49,7 @@ func audited(change budget.Change, organization, id string) account.Change {
 // CreateBudget implements budget.Store.
 func (s *Store) CreateBudget(ctx context.Context, b budget.Budget, change budget.Change) error {
 	err := s.writer.do(ctx, func(tx *tx) error {
-		if err := tx.exclude(b.Organization); err != nil {
+		if err := tx.exclude(budgetLock, b.Organization); err != nil {
 			return err
 		}
 		_, err := tx.exec(`INSERT INTO budgets (id, organization_id, scope, span, limit_nano, alerts, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,

@@ -72,21 +72,28 @@ func (t *tx) rows(query string, args []any, scan func(scanner) error) error {
 	return each(found, scan)
 }
 
+// Kinds of advisory locks, each of one organisation.
+const (
+	budgetLock = 1
+	auditLock  = 2
+)
+
 // share and exclude order the makers of an organisation's budgets and those who
-// book its usage. SQLite has one writer, which is order enough.
-func (t *tx) share(organization string) error {
-	return t.advise("pg_advisory_xact_lock_shared", organization)
+// book its usage; exclude also orders the writers of its audit log. SQLite has
+// one writer, which is order enough.
+func (t *tx) share(kind int, organization string) error {
+	return t.advise("pg_advisory_xact_lock_shared", kind, organization)
 }
 
-func (t *tx) exclude(organization string) error {
-	return t.advise("pg_advisory_xact_lock", organization)
+func (t *tx) exclude(kind int, organization string) error {
+	return t.advise("pg_advisory_xact_lock", kind, organization)
 }
 
-func (t *tx) advise(function, organization string) error {
-	if t.dialect.lock == "" {
+func (t *tx) advise(function string, kind int, organization string) error {
+	if !t.dialect.advisory {
 		return nil
 	}
-	_, err := t.exec(`SELECT `+function+`(hashtext(?))`, storable(organization))
+	_, err := t.exec(`SELECT `+function+`(CAST(? AS INTEGER), hashtext(?))`, kind, storable(organization))
 	return err
 }
 

@@ -73,6 +73,18 @@ func isDuplicate(err error) bool {
 	return errors.As(err, &postgres) && postgres.Code == uniqueViolation
 }
 
+// isContention tells whether an operation failed because another process's
+// stood in its way, so that it is worth running again.
+func isContention(err error) bool {
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		return lite.Code()&0xff == sqlite3.SQLITE_BUSY
+	}
+	const serializationFailure, deadlockDetected = "40001", "40P01"
+	var postgres *pgconn.PgError
+	return errors.As(err, &postgres) && (postgres.Code == serializationFailure || postgres.Code == deadlockDetected)
+}
+
 func isNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
 // sequence makes the numbers of usage rows: they rise with time, and the low

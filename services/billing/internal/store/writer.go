@@ -142,15 +142,42 @@ func (w *writer) commit(batch []*operation) {
 	}
 	if err := w.transact(live); err != nil {
 		w.drop()
-		for i := range live {
-			if alone := w.transact(live[i : i+1]); alone != nil {
-				live[i].err = fmt.Errorf("write to database: %w", alone)
-				w.drop()
-			}
-		}
+		w.oneByOne(live)
 	}
 	for _, op := range live {
 		close(op.done)
+	}
+}
+
+// oneByOne runs operations in transactions of their own. Once the database
+// cannot be reached, the rest fail without being tried.
+func (w *writer) oneByOne(batch []*operation) {
+	for i, op := range batch {
+		_, unreachable := w.open()
+		if unreachable != nil {
+			for _, rest := range batch[i:] {
+				rest.err = fmt.Errorf("reach database: %w", unreachable)
+			}
+			return
+		}
+		if err := w.alone(op); err != nil {
+			op.err = fmt.Errorf("write to database: %w", err)
+		}
+	}
+}
+
+// alone runs one operation, again if another process's stood in its way.
+func (w *writer) alone(op *operation) error {
+	const maxTries = 4
+	for try := 1; ; try++ {
+		err := w.transact([]*operation{op})
+		if err == nil {
+			return nil
+		}
+		w.drop()
+		if !isContention(err) || try == maxTries {
+			return err
+		}
 	}
 }
 
@@ -172,6 +199,9 @@ func (w *writer) transact(batch []*operation) error {
 			op.err = op.run(tx)
 		} else if err := w.guarded(tx, op); err != nil {
 			return err
+		}
+		if isContention(op.err) {
+			return op.err
 		}
 	}
 	if len(batch) == 1 && batch[0].err != nil {

@@ -149,10 +149,11 @@ func (w *world) pageThroughKeys(t *testing.T, made []account.Key) {
 	}
 }
 
-func auditLog(t *testing.T, w *world) {
-	w.found(t)
+// auditLogOf makes teams from all replicas at once and checks the chain.
+func auditLogOf(t *testing.T, replicas ...*world) {
 	var group sync.WaitGroup
-	for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
+	for i, id := range []string{"a", "b", "c", "d", "e", "f"} {
+		w := replicas[i%len(replicas)]
 		group.Go(func() {
 			if _, err := w.accounts.CreateTeam(w.ctx, acme, account.Team{ID: id}); err != nil {
 				t.Error(err)
@@ -160,6 +161,16 @@ func auditLog(t *testing.T, w *world) {
 		})
 	}
 	group.Wait()
+	events := must[[]account.Event](t)(replicas[0].accounts.ListEvents(t.Context(), "acme", 0, 100))
+	slices.Reverse(events)
+	if err := account.VerifyChain(events, 0, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func auditLog(t *testing.T, w *world) {
+	w.found(t)
+	auditLogOf(t, w)
 	w.budget(t, "teams/a", budget.Day, 5)
 	_, _ = w.accounts.CreateTeam(w.ctx, acme, account.Team{ID: "a"}) // fails: no event
 	newest := must[[]account.Event](t)(w.accounts.ListEvents(w.ctx, "acme", 0, 100))

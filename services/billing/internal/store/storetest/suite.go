@@ -49,7 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"audit log":                         auditLog,
 		"organisations are apart":           organisationsAreApart,
 		"bootstrap":                         bootstrap,
-		"the same record from many writers": sameRecordFromMany,
+		"the same record from many writers": sameRecordFromOne,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, open(t))
@@ -58,6 +58,18 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// RunReplicas tests two stores over one empty database.
+func RunReplicas(t *testing.T, first, second Store) {
+	a, b := newWorld(t, first), newWorld(t, second)
+	a.found(t)
+	neverOvershoot(t, a, b)
+	sameRecordFromMany(t, a, b)
+	auditLogOf(t, a, b)
+	if err := first.Verify(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -187,15 +187,21 @@ func reports(t *testing.T, w *world) {
 	}
 }
 
-func sameRecordFromMany(t *testing.T, w *world) {
+func sameRecordFromOne(t *testing.T, w *world) { sameRecordFromMany(t, w) }
+
+func sameRecordFromMany(t *testing.T, replicas ...*world) {
+	for _, replica := range replicas {
+		replica.now = replicas[0].now // the same content
+	}
 	const writers = 16
 	committed := make(chan int, writers)
 	var group sync.WaitGroup
-	for range writers {
+	for writer := range writers {
+		w := replicas[writer%len(replicas)]
 		group.Go(func() {
 			count := 0
 			for i := range 20 {
-				results, err := w.recorder.Record(w.ctx, []ledger.Record{w.record(requestName(i), 1)})
+				results, err := w.recorder.Record(w.ctx, []ledger.Record{w.record("same-"+requestName(i), 1)})
 				if err != nil {
 					t.Error(err)
 					return
