@@ -25,9 +25,9 @@ type Posting struct {
 	Record       Record
 	Hash         string
 	Cost         money.Amount
-	PriceVersion string // empty: unpriced, or nothing was used
-	Unpriced     bool   // the entries stand in suspense
-	Entries      []Entry
+	PriceVersion string   // empty: unpriced, or nothing was used
+	Unpriced     bool     // the entries stand in suspense
+	Entries      [2]Entry // what is debited, what is credited
 }
 
 // Post prices a record and balances its entries: the narrowest scope owes what
@@ -48,7 +48,7 @@ func Post(pricer Pricer, record Record) (Posting, error) {
 		}
 	}
 	debit, credit := accounts(&record, posting.Unpriced)
-	posting.Entries = []Entry{
+	posting.Entries = [2]Entry{
 		{Account: debit, Amount: posting.Cost, Units: tokens},
 		{Account: credit, Amount: -posting.Cost, Units: -tokens},
 	}

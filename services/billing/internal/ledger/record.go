@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"maps"
 	"slices"
 	"time"
@@ -106,36 +105,37 @@ const maxTokens = 1 << 40
 
 // Hash identifies the content of a record.
 func (r *Record) Hash() string {
-	h := sha256.New()
-	for _, text := range []string{
+	buffer := make([]byte, 0, 1024)
+	for _, text := range [...]string{
 		r.RequestID, r.Scopes.Organization, r.Scopes.Team, r.Scopes.User, r.Scopes.Key, r.Provider, r.Model, r.Region,
 		string(r.Mode), r.Target, r.RequestedModel, r.Hold, r.TraceID,
 	} {
-		writeText(h, text)
+		buffer = appendText(buffer, text)
 	}
-	numbers := []int64{
+	for _, number := range [...]int64{
 		int64(r.Attempt), int64(r.Source), int64(r.Outcome), r.Start.UnixNano(), int64(r.Duration), int64(r.FirstToken),
 		flag(r.Streamed), flag(r.Last),
+	} {
+		buffer = appendNumber(buffer, number)
 	}
-	for _, number := range append(numbers, r.Tokens[:]...) {
-		writeNumber(h, number)
+	for _, count := range r.Tokens {
+		buffer = appendNumber(buffer, count)
 	}
-	for _, key := range slices.Sorted(maps.Keys(r.Metadata)) {
-		writeText(h, key)
-		writeText(h, r.Metadata[key])
+	if len(r.Metadata) > 0 {
+		for _, key := range slices.Sorted(maps.Keys(r.Metadata)) {
+			buffer = appendText(appendText(buffer, key), r.Metadata[key])
+		}
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(buffer)
+	return hex.EncodeToString(sum[:16])
 }
 
-func writeText(h hash.Hash, text string) {
-	writeNumber(h, int64(len(text)))
-	h.Write([]byte(text))
+func appendText(buffer []byte, text string) []byte {
+	return append(appendNumber(buffer, int64(len(text))), text...)
 }
 
-func writeNumber(h hash.Hash, number int64) {
-	var buffer [8]byte
-	binary.LittleEndian.PutUint64(buffer[:], uint64(number))
-	h.Write(buffer[:])
+func appendNumber(buffer []byte, number int64) []byte {
+	return binary.LittleEndian.AppendUint64(buffer, uint64(number))
 }
 
 func flag(set bool) int64 {

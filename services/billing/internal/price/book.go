@@ -2,6 +2,7 @@ package price
 
 import (
 	"fmt"
+	"iter"
 	"regexp"
 	"strings"
 	"time"
@@ -87,7 +88,7 @@ func (b *Book) Find(query Query) (*Price, error) {
 		if models == nil {
 			continue
 		}
-		for _, name := range spellings(query.Provider, query.Model) {
+		for name := range spellings(query.Provider, query.Model) {
 			if price := choose(models[name], &query); price != nil {
 				return price, nil
 			}
@@ -132,38 +133,45 @@ func (p *Price) better(than *Price, query *Query) bool {
 // -2024-07-18, -20241022, @20241022, @default, -001.
 var dateSuffix = regexp.MustCompile(`(-\d{4}-\d{2}-\d{2}|[-@]\d{8}|@default|-00\d)$`)
 
-// spellings lists the names under which a model may be listed, the exact one first.
-func spellings(provider, model string) []string {
-	name := strings.ToLower(model)
-	names := make([]string, 1, 4)
-	names[0] = name
+// spellings gives the names under which a model may be listed, the exact one first.
+func spellings(provider, model string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		name := strings.ToLower(model)
+		if !yield(name) {
+			return
+		}
+		if cut := qualified(provider, name); cut != name {
+			if name = cut; !yield(name) {
+				return
+			}
+		}
+		if provider != "bedrock" { // there the date is part of the identifier, and each is a price of its own
+			if cut := dateSuffix.ReplaceAllString(name, ""); cut != name && !yield(cut) {
+				return
+			}
+		}
+		yield(anyModel)
+	}
+}
+
+// qualified cuts off what a provider adds around the name of a model.
+func qualified(provider, name string) string {
 	switch provider {
-	case "gemini", "vertex":
-		if i := strings.LastIndexByte(name, '/'); i >= 0 { // publishers/google/models/NAME, models/NAME
-			name = name[i+1:]
-			names = append(names, name)
-		}
-	case "openai", "azure":
-		if base, _, ok := fineTuneBase(name); ok { // ft:BASE:organisation:suffix:id
-			name = base
-			names = append(names, name)
-		}
+	case "gemini", "vertex": // publishers/google/models/NAME, models/NAME
+		return name[strings.LastIndexByte(name, '/')+1:]
+	case "openai", "azure": // ft:BASE:organisation:suffix:id
+		return fineTuneBase(name)
 	}
-	if provider != "bedrock" { // there the date is part of the identifier, and each is a price of its own
-		if cut := dateSuffix.ReplaceAllString(name, ""); cut != name {
-			names = append(names, cut)
-		}
-	}
-	return append(names, anyModel)
+	return name
 }
 
 // fineTuneBase cuts a fine-tuned model's name down to the part that has a price.
-func fineTuneBase(name string) (base, rest string, ok bool) {
+func fineTuneBase(name string) string {
 	const prefix = "ft:"
 	tuned, ok := strings.CutPrefix(name, prefix)
 	if !ok {
-		return "", "", false
+		return name
 	}
-	base, rest, ok = strings.Cut(tuned, ":")
-	return prefix + base, rest, ok
+	base, _, _ := strings.Cut(tuned, ":")
+	return prefix + base
 }

@@ -17,7 +17,7 @@ var benchPepper = secret.New("a pepper for benchmarks")
 
 func benchRecord(number int64) ledger.Record {
 	return ledger.Record{
-		RequestID: fmt.Sprintf("req-%016x-%d", uint64(number)*0x9e3779b97f4a7c15, number), Attempt: 1,
+		RequestID: fmt.Sprintf("0192f0c1-%04x-7%03x-8000-%012x", number>>12, number&0xfff, number), Attempt: 1, // rises, as UUIDv7 does
 		Scopes:   budget.Scopes{Organization: "acme", Team: fmt.Sprintf("team-%d", number%5), User: fmt.Sprintf("user-%d", number%20), Key: fmt.Sprintf("key-%d", number%50)},
 		Provider: "openai", Model: "gpt-4o-mini", Mode: price.Standard, Target: "east", RequestedModel: "small",
 		Tokens: price.Tokens{price.Input: 1000, price.CacheRead: 200, price.Output: 300}, Source: ledger.FromProvider, Outcome: ledger.Succeeded,

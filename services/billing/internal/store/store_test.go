@@ -1,6 +1,7 @@
 package store
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -9,7 +10,12 @@ import (
 	"github.com/tollgate/tollgate/services/billing/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(killedDatabase); path != "" {
+		bookUntilKilled(path)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func openSQLiteForTest(t testing.TB, options Options) *Store {
 	t.Helper()

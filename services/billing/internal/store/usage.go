@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/services/billing/internal/ledger"
@@ -22,22 +23,29 @@ const insertUsage = `INSERT INTO usage_rows (` + usageColumns + `)
 
 const insertEntries = `INSERT INTO ledger_entries (usage_id, line, account, amount, units) VALUES (?, 1, ?, ?, ?), (?, 2, ?, ?, ?)`
 
+// manyEntries books so many postings with one statement.
+const manyEntries = 16
+
+var insertManyEntries = insertEntries + strings.Repeat(", (?, 1, ?, ?, ?), (?, 2, ?, ?, ?)", manyEntries-1)
+
 // Commit implements ledger.Store.
 func (s *Store) Commit(ctx context.Context, postings []ledger.Posting) ([]ledger.Result, error) {
 	results := make([]ledger.Result, len(postings))
 	err := s.writer.do(ctx, func(tx *tx) error {
 		now := time.Now()
-		changes := balances{}
-		budgets := budgeted{}
+		changes, budgets, entries := balances{}, budgeted{}, entryBatch{}
 		for i := range postings {
 			if err := budgets.load(tx, postings[i].Record.Scopes.Organization); err != nil {
 				return err
 			}
-			result, err := s.commitOne(tx, &postings[i], now, budgets, changes)
+			result, err := s.commitOne(tx, &postings[i], now, budgets, changes, &entries)
 			if err != nil {
 				return fmt.Errorf("commit usage %s: %w", &postings[i].Record, err)
 			}
 			results[i] = result
+		}
+		if err := entries.flush(tx); err != nil {
+			return err
 		}
 		return changes.apply(tx)
 	})
@@ -47,7 +55,34 @@ func (s *Store) Commit(ctx context.Context, postings []ledger.Posting) ([]ledger
 	return results, nil
 }
 
-func (s *Store) commitOne(tx *tx, posting *ledger.Posting, now time.Time, budgets budgeted, changes balances) (ledger.Result, error) {
+// entryBatch collects ledger entries, so that many are written by one statement.
+type entryBatch struct{ values []any }
+
+// valuesPerPosting is how many values the two entries of a posting have.
+const valuesPerPosting = 8
+
+func (b *entryBatch) add(tx *tx, id int64, posting *ledger.Posting) error {
+	for _, entry := range posting.Entries {
+		b.values = append(b.values, id, storable(entry.Account), int64(entry.Amount), entry.Units)
+	}
+	if len(b.values) < manyEntries*valuesPerPosting {
+		return nil
+	}
+	_, err := tx.exec(insertManyEntries, b.values...)
+	b.values = b.values[:0]
+	return err
+}
+
+func (b *entryBatch) flush(tx *tx) error {
+	for rest := b.values; len(rest) > 0; rest = rest[valuesPerPosting:] {
+		if _, err := tx.exec(insertEntries, rest[:valuesPerPosting]...); err != nil {
+			return fmt.Errorf("write ledger entries: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) commitOne(tx *tx, posting *ledger.Posting, now time.Time, budgets budgeted, changes balances, entries *entryBatch) (ledger.Result, error) {
 	id := s.ids.next(now)
 	inserted, err := tx.exec(insertUsage, usageValues(id, posting, now)...)
 	if err != nil {
@@ -56,11 +91,7 @@ func (s *Store) commitOne(tx *tx, posting *ledger.Posting, now time.Time, budget
 	if inserted == 0 {
 		return known(tx, posting)
 	}
-	debit, credit := posting.Entries[0], posting.Entries[1]
-	_, err = tx.exec(insertEntries,
-		id, storable(debit.Account), int64(debit.Amount), debit.Units,
-		id, storable(credit.Account), int64(credit.Amount), credit.Units)
-	if err != nil {
+	if err := entries.add(tx, id, posting); err != nil {
 		return ledger.Result{}, err
 	}
 	record := &posting.Record

@@ -147,6 +147,7 @@ CREATE TABLE usage_rows (
   UNIQUE (request_id, attempt)
 );
 CREATE INDEX usage_by_time ON usage_rows (organization_id, started_at);
+CREATE INDEX usage_newest ON usage_rows (organization_id, id);
 
 -- Double entry: the amounts of one usage row add up to zero.
 CREATE TABLE ledger_entries (
