@@ -2,9 +2,12 @@ package qdrantlocal
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -282,6 +285,32 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := c.ListAliases(ctx); status.Code(err) != codes.Unimplemented {
 		t.Errorf("aliases: %v", err)
+	}
+}
+
+func TestPayloadSelectors(t *testing.T) {
+	_, c := open(t, t.TempDir(), Options{})
+	must(t, c.CreateCollection(t.Context(), definition("a")))
+	upsert(t, c, "a", doc{1, map[uint32]float32{1: 1}, map[string]any{"x": "1", "y": map[string]any{"z": 2}}})
+	for want, sel := range map[string]*qdrant.WithPayloadSelector{
+		"x y": qdrant.NewWithPayload(true),
+		"":    qdrant.NewWithPayload(false),
+		"x":   qdrant.NewWithPayloadInclude("x", "none"),
+		"y":   qdrant.NewWithPayloadExclude("x"),
+	} {
+		keys := func(p map[string]*qdrant.Value) string { return strings.Join(slices.Sorted(maps.Keys(p)), " ") }
+		hits, err := c.Query(t.Context(), &qdrant.QueryPoints{
+			CollectionName: "a", Query: qdrant.NewQuerySparse([]uint32{1}, []float32{1}), Using: qdrant.PtrOf("s"), WithPayload: sel,
+		})
+		must(t, err)
+		got, err := c.Get(t.Context(), &qdrant.GetPoints{CollectionName: "a", Ids: []*qdrant.PointId{qdrant.NewIDNum(1)}, WithPayload: sel})
+		must(t, err)
+		if keys(hits[0].GetPayload()) != want || keys(got[0].GetPayload()) != want || len(hits[0].ProtoReflect().GetUnknown()) > 0 {
+			t.Errorf("query %v, get %v, want %q", hits[0].GetPayload(), got[0].GetPayload(), want)
+		}
+		if v := got[0].GetPayload()["y"]; v != nil && v.GetStructValue().GetFields()["z"].GetIntegerValue() != 2 {
+			t.Errorf("nested value %v", v)
+		}
 	}
 }
 

@@ -209,13 +209,11 @@ func (b *best) results(offset int, in *qdrant.QueryPoints) ([]*qdrant.ScoredPoin
 	out := []*qdrant.ScoredPoint{}
 	for _, s := range b.kept[min(offset, len(b.kept)):] {
 		p := b.x.slots[s.slot]
-		payload, err := selectPayload(p.payload, in.GetWithPayload())
-		if err != nil {
+		hit := &qdrant.ScoredPoint{Id: p.key.id(), Score: s.score, Version: p.version, Vectors: p.output(in.GetWithVectors())}
+		if err := attachPayload(hit, &hit.Payload, p.payload, in.GetWithPayload()); err != nil {
 			return nil, err
 		}
-		out = append(out, &qdrant.ScoredPoint{
-			Id: p.key.id(), Payload: payload, Score: s.score, Version: p.version, Vectors: p.output(in.GetWithVectors()),
-		})
+		out = append(out, hit)
 	}
 	return out, nil
 }

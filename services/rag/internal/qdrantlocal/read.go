@@ -128,11 +128,8 @@ func (s pointsServer) Count(_ context.Context, in *qdrant.CountPoints) (*qdrant.
 }
 
 func (p *point) retrieved(payload *qdrant.WithPayloadSelector, withVectors *qdrant.WithVectorsSelector) (*qdrant.RetrievedPoint, error) {
-	fields, err := selectPayload(p.payload, payload)
-	if err != nil {
-		return nil, err
-	}
-	return &qdrant.RetrievedPoint{Id: p.key.id(), Payload: fields, Vectors: p.output(withVectors)}, nil
+	out := &qdrant.RetrievedPoint{Id: p.key.id(), Vectors: p.output(withVectors)}
+	return out, attachPayload(out, &out.Payload, p.payload, payload)
 }
 
 func (p *point) output(sel *qdrant.WithVectorsSelector) *qdrant.VectorsOutput {
