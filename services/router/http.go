@@ -1,0 +1,13 @@
+package router
+
+import (
+	"net/http"
+
+	"github.com/tollgate/tollgate/services/internal/platform/auth"
+	"github.com/tollgate/tollgate/services/router/internal/dialect/openai"
+)
+
+// Mount puts the client dialects on the HTTP edge.
+func (s *Service) Mount(mux *http.ServeMux, authenticator *auth.Authenticator) {
+	openai.New(s.pipeline, authenticator).Register(mux)
+}
