@@ -30,6 +30,9 @@ type choice struct {
 	logprobs    span
 	finish      span
 	reason      llmv1.FinishReason
+	// opaque is set if there is content that has no text of its own place, so
+	// that the body cannot be passed on.
+	opaque bool
 }
 
 type call struct{ id, name, arguments token }
@@ -192,6 +195,7 @@ func (a *answer) readContent(c *choice) {
 				a.skip()
 				continue
 			}
+			texts := len(c.content)
 			for a.open('{'); a.next('}'); {
 				if string(a.key()) == "text" && a.peek() == '"' {
 					c.content = append(c.content, a.text())
@@ -199,6 +203,7 @@ func (a *answer) readContent(c *choice) {
 				}
 				a.skip()
 			}
+			c.opaque = c.opaque || len(c.content) == texts
 		}
 	default:
 		a.skip()

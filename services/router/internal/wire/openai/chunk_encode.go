@@ -18,6 +18,7 @@ type ChunkEncoder struct {
 	id, model    string
 	created      int64
 	candidates   []outgoing
+	sources      []*llmv1.Citation
 	usage        *llmv1.Usage
 	usageSent    bool
 	failed       bool
@@ -32,12 +33,17 @@ type outgoing struct {
 	seen, role, finished bool
 	tools                []int32 // part indexes of its tool calls, in order
 	extras               int     // the chunk whose unknown members were written
+	markers              markers
 }
 
 // NewChunkEncoder begins a stream; includeUsage says that the client asked for usage.
 func NewChunkEncoder(includeUsage bool) *ChunkEncoder {
 	return &ChunkEncoder{includeUsage: includeUsage, created: time.Now().Unix()}
 }
+
+// Sources are the passages that the prompt was given. Those that the text
+// refers to by their marker are cited before their candidate's finish.
+func (e *ChunkEncoder) Sources(sources []*llmv1.Citation) { e.sources = sources }
 
 // Append writes a chunk as whole events; nothing if there is nothing to say.
 func (e *ChunkEncoder) Append(dst []byte, c *stream.Chunk) []byte {
@@ -50,7 +56,7 @@ func (e *ChunkEncoder) Append(dst []byte, c *stream.Chunk) []byte {
 	if c.Revised {
 		return e.events(dst, c, c.Native)
 	}
-	e.note(c)
+	dst = e.note(dst, c)
 	native := c.Native
 	if e.includeUsage {
 		return appendEvent(dst, native)
@@ -122,8 +128,9 @@ func appendWithoutUsage(dst, native []byte) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// note learns from a frame that passes through.
-func (e *ChunkEncoder) note(c *stream.Chunk) {
+// note learns from a frame that passes through. Only citations are added to it,
+// in a frame of their own.
+func (e *ChunkEncoder) note(dst []byte, c *stream.Chunk) []byte {
 	for i := range c.Events {
 		ev := &c.Events[i]
 		switch ev.Kind {
@@ -133,7 +140,13 @@ func (e *ChunkEncoder) note(c *stream.Chunk) {
 		case stream.Usage:
 			e.usage, e.usageSent = ev.Tokens, true
 			continue
+		case stream.Text:
+			e.out(ev.Candidate).markers.add(ev.Delta, e.sources)
 		case stream.Finish:
+			if e.out(ev.Candidate).markers.uncited() {
+				e.begin(nil)
+				dst = e.cite(dst, ev.Candidate)
+			}
 			e.out(ev.Candidate).finished = true
 		case stream.PartStart:
 			if ev.Part.GetToolCall() != nil {
@@ -143,6 +156,20 @@ func (e *ChunkEncoder) note(c *stream.Chunk) {
 		o := e.out(ev.Candidate)
 		o.seen, o.role = true, true
 	}
+	return dst
+}
+
+// cite writes the citations of a candidate in a frame of their own.
+func (e *ChunkEncoder) cite(dst []byte, candidate int32) []byte {
+	dst = append(dst, "data: "...)
+	from := len(dst)
+	dst = append(dst, e.head...)
+	dst = append(dst, `"choices":[{"index":`...)
+	dst = strconv.AppendInt(dst, int64(candidate), 10)
+	dst = append(dst, `,"delta":{"annotations":`...)
+	dst = e.out(candidate).markers.appendUncited(dst)
+	dst = append(dst, `},"finish_reason":null}]}`...)
+	return splitLines(dst, from)
 }
 
 func (e *ChunkEncoder) out(candidate int32) *outgoing {

@@ -26,6 +26,9 @@ func (e *ChunkEncoder) events(dst []byte, c *stream.Chunk, native []byte) []byte
 		case stream.Error:
 			return e.Fail(dst, errs.New(ev.Failure.GetReason(), "%s", ev.Failure.GetMessage()))
 		default:
+			if ev.Kind == stream.Finish && e.out(ev.Candidate).markers.uncited() {
+				dst = e.cite(dst, ev.Candidate)
+			}
 			dst = e.event(dst, ev, native)
 		}
 	}
@@ -88,6 +91,7 @@ func (e *ChunkEncoder) delta(dst []byte, ev *stream.Event, o *outgoing) (_ []byt
 		}
 		return append(dst, `"content":""`...), true
 	case stream.Text:
+		o.markers.add(ev.Delta, e.sources)
 		dst = append(dst, `"content":`...)
 		return appendString(dst, ev.Delta), len(ev.Delta) > 0
 	case stream.Thinking:
@@ -106,7 +110,7 @@ func (e *ChunkEncoder) delta(dst []byte, ev *stream.Event, o *outgoing) (_ []byt
 			return dst, false
 		}
 		dst = append(dst, `"annotations":`...)
-		return appendCitations(dst, ev.Citations, ""), true
+		return o.markers.appendKnown(dst, ev.Citations), true
 	case stream.Finish:
 		return dst, true
 	default:

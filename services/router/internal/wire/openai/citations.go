@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -48,28 +49,28 @@ func (s *scanner) citation() *llmv1.Citation {
 	return c
 }
 
-// appendCitations writes citations as annotations.
+// appendCitations writes citations as annotations. The place of each is where
+// its marker stands in the text, in characters; 0 to 0 if it stands nowhere.
 func appendCitations(dst []byte, citations []*llmv1.Citation, text string) []byte {
 	dst = append(dst, '[')
 	for i, c := range citations {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendCitation(dst, c, text)
+		var start, end int
+		marker := "[" + c.GetMarker() + "]"
+		if at := strings.Index(text, marker); at >= 0 && c.GetMarker() != "" {
+			start = utf8.RuneCountInString(text[:at])
+			end = start + utf8.RuneCountInString(marker)
+		}
+		dst = appendCitation(dst, c, start, end)
 	}
 	return append(dst, ']')
 }
 
-// appendCitation writes one citation. Its place, in characters, is where its
-// marker stands in the text; 0 to 0 if it stands nowhere, or the text is not
-// at hand. A source without an address is named by its document.
-func appendCitation(dst []byte, c *llmv1.Citation, text string) []byte {
-	var start, end int
-	marker := "[" + c.GetMarker() + "]"
-	if at := strings.Index(text, marker); at >= 0 && c.GetMarker() != "" {
-		start = utf8.RuneCountInString(text[:at])
-		end = start + utf8.RuneCountInString(marker)
-	}
+// appendCitation writes one citation. A source without an address is named by
+// its document.
+func appendCitation(dst []byte, c *llmv1.Citation, start, end int) []byte {
 	uri := c.GetUri()
 	if uri == "" {
 		uri = c.GetDocument()
@@ -83,4 +84,18 @@ func appendCitation(dst []byte, c *llmv1.Citation, text string) []byte {
 	dst = append(dst, `,"title":`...)
 	dst = appendString(dst, c.GetTitle())
 	return append(dst, `}}`...)
+}
+
+// cited adds the sources whose marker stands in the text, if they are not
+// among the citations yet.
+func cited(have, sources []*llmv1.Citation, text string) []*llmv1.Citation {
+	for _, source := range sources {
+		known := source.GetMarker() == "" || slices.ContainsFunc(have, func(c *llmv1.Citation) bool {
+			return c.GetMarker() == source.GetMarker()
+		})
+		if !known && strings.Contains(text, "["+source.GetMarker()+"]") {
+			have = append(have[:len(have):len(have)], source)
+		}
+	}
+	return have
 }

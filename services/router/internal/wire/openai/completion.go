@@ -54,8 +54,8 @@ func (a *answer) candidate(c *choice) *llmv1.Candidate {
 	return &llmv1.Candidate{Index: c.index, Message: m, FinishReason: refused(c.reason, c.refusal.start != 0)}
 }
 
-// EncodeCompletion writes a canonical answer.
-func EncodeCompletion(c *llmv1.Completion) []byte {
+// EncodeCompletion writes a canonical answer; sources are as for EncodeAnswer.
+func EncodeCompletion(c *llmv1.Completion, sources []*llmv1.Citation) []byte {
 	e := &encoder{buf: make([]byte, 0, 1024)}
 	e.raw(`{"id":`)
 	e.text(c.GetId())
@@ -66,7 +66,7 @@ func EncodeCompletion(c *llmv1.Completion) []byte {
 	e.raw(`,"choices":[`)
 	for _, candidate := range c.GetCandidates() {
 		e.comma()
-		e.candidate(candidate)
+		e.candidate(candidate, sources)
 	}
 	e.raw(`]`)
 	if c.GetUsage() != nil {
@@ -77,7 +77,7 @@ func EncodeCompletion(c *llmv1.Completion) []byte {
 	return e.buf
 }
 
-func (e *encoder) candidate(c *llmv1.Candidate) {
+func (e *encoder) candidate(c *llmv1.Candidate, sources []*llmv1.Citation) {
 	e.raw(`{"index":`)
 	e.buf = strconv.AppendInt(e.buf, int64(c.GetIndex()), 10)
 	e.raw(`,"message":{"role":"assistant","content":`)
@@ -108,7 +108,7 @@ func (e *encoder) candidate(c *llmv1.Candidate) {
 		e.raw(`,"reasoning_content":`)
 		e.text(thinking)
 	}
-	if len(citations) > 0 {
+	if citations = cited(citations, sources, text); len(citations) > 0 {
 		e.raw(`,"annotations":`)
 		e.buf = appendCitations(e.buf, citations, text)
 	}

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
@@ -14,7 +15,7 @@ func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) 
 // scanned data, so it is only for data that does not change.
 func (s *scanner) value(t token) string {
 	if t.escaped {
-		return alias(appendUnescaped(nil, s.inner(t)))
+		return alias(appendUnescaped(make([]byte, 0, t.end-t.start), s.inner(t)))
 	}
 	return alias(s.inner(t))
 }
@@ -24,12 +25,12 @@ func (s *scanner) value(t token) string {
 func appendUnescaped(dst, in []byte) []byte {
 	for i := 0; i < len(in); {
 		if in[i] != '\\' {
-			from := i
-			for i < len(in) && in[i] != '\\' {
-				i++
+			n := bytes.IndexByte(in[i:], '\\')
+			if n < 0 {
+				return append(dst, in[i:]...)
 			}
-			dst = append(dst, in[from:i]...)
-			continue
+			dst = append(dst, in[i:i+n]...)
+			i += n
 		}
 		switch c := in[i+1]; c {
 		case 'n':

@@ -16,19 +16,23 @@ type path struct {
 	index  int // counts if name is empty
 }
 
-func (p *path) String() string {
+func (p *path) String() string { return string(p.append(nil)) }
+
+// append copies, so that a path never has to leave the stack.
+func (p *path) append(dst []byte) []byte {
 	if p == nil {
-		return ""
+		return dst
 	}
-	parent := p.parent.String()
-	switch {
-	case p.name == "":
-		return parent + "[" + strconv.Itoa(p.index) + "]"
-	case parent == "":
-		return p.name
-	default:
-		return parent + "." + p.name
+	dst = p.parent.append(dst)
+	if p.name == "" {
+		dst = append(dst, '[')
+		dst = strconv.AppendInt(dst, int64(p.index), 10)
+		return append(dst, ']')
 	}
+	if len(dst) > 0 {
+		dst = append(dst, '.')
+	}
+	return append(dst, p.name...)
 }
 
 // invalid refuses the field.
