@@ -86,105 +86,161 @@ func find(t *testing.T, e *Engine, pol *policy.Compiled, text string) []Finding 
 	return findings
 }
 
+// The floors below were measured on 2026-11-22 and rounded down; ceilings were
+// rounded up. The sources' own labels count as they are, noise included.
+
+var piiFloors = map[string]struct{ recall, precision float64 }{
+	"payment_card": {1, 1}, "iban": {1, 1}, "us_ssn": {1, 1}, "email": {1, 1}, "ip_address": {1, 1}, "phone": {0.87, 0.98},
+}
+
 func TestEvalPII(t *testing.T) {
 	rows := readRows(t, filepath.Join(evalDir(t), "pii", "presidio_synth_v2.jsonl"))
 	e, pol := mustEngine(t), mustPolicy(t, flagging())
-	types := map[string]string{"EMAIL_ADDRESS": "email", "PHONE_NUMBER": "phone", "CREDIT_CARD": "payment_card", "IBAN_CODE": "iban", "US_SSN": "us_ssn", "IP_ADDRESS": "ip_address"}
-	gold, found, tp, ftp := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
+	types := map[string]string{
+		"EMAIL_ADDRESS": "email", "PHONE_NUMBER": "phone", "CREDIT_CARD": "payment_card",
+		"IBAN_CODE": "iban", "US_SSN": "us_ssn", "IP_ADDRESS": "ip_address",
+	}
+	// A span counts as recalled only if it is covered whole.
+	spans, recalled, findings, right := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	for _, r := range rows {
-		findings := find(t, e, pol, r.Text)
+		found := find(t, e, pol, r.Text)
 		for _, s := range r.Spans {
-			c, ok := types[s.Type]
-			if !ok {
-				continue
-			}
-			gold[c]++
-			covered := false
-			for _, f := range findings {
-				covered = covered || f.Check == c && f.Start <= s.Start && f.End >= s.End
-			}
-			if covered {
-				tp[c]++
-			} else if os.Getenv("EVAL_DUMP") == c {
-				t.Logf("missed %s in %.160q", r.Text[s.Start:s.End], r.Text)
+			if c, ok := types[s.Type]; ok {
+				spans[c]++
+				if covers(found, c, s) {
+					recalled[c]++
+				} else if os.Getenv("EVAL_DUMP") == c {
+					t.Logf("missed %q in %.160q", r.Text[s.Start:s.End], r.Text)
+				}
 			}
 		}
-		for _, f := range findings {
-			found[f.Check]++
-			right := false
-			for _, s := range r.Spans {
-				right = right || types[s.Type] == f.Check && f.Start < s.End && f.End > s.Start
-			}
-			if right {
-				ftp[f.Check]++
+		for _, f := range found {
+			findings[f.Check]++
+			if touches(f, r.Spans, types) {
+				right[f.Check]++
 			} else if os.Getenv("EVAL_DUMP") == f.Check {
-				t.Logf("wrong %s in %.160q", r.Text[f.Start:f.End], r.Text)
+				t.Logf("wrong %q in %.160q", r.Text[f.Start:f.End], r.Text)
 			}
 		}
 	}
-	for _, c := range check.Registry() {
-		t.Logf("%-14s spans %3d  recall %.3f  findings %3d  precision %.3f", c.Name, gold[c.Name], ratio(tp[c.Name], gold[c.Name]), found[c.Name], ratio(ftp[c.Name], found[c.Name]))
+	for c, floor := range piiFloors {
+		recall, precision := ratio(recalled[c], spans[c]), ratio(right[c], findings[c])
+		t.Logf("%-14s spans %3d  recall %.3f  findings %3d  precision %.3f", c, spans[c], recall, findings[c], precision)
+		if recall < floor.recall || precision < floor.precision {
+			t.Errorf("%s: recall %.3f, precision %.3f; floors %.2f and %.2f", c, recall, precision, floor.recall, floor.precision)
+		}
 	}
+}
+
+func covers(found []Finding, name string, s evalSpan) bool {
+	for _, f := range found {
+		if f.Check == name && f.Start <= s.Start && f.End >= s.End {
+			return true
+		}
+	}
+	return false
+}
+
+func touches(f Finding, spans []evalSpan, types map[string]string) bool {
+	for _, s := range spans {
+		if types[s.Type] == f.Check && f.Start < s.End && f.End > s.Start {
+			return true
+		}
+	}
+	return false
 }
 
 func TestEvalSecrets(t *testing.T) {
 	e, pol := mustEngine(t), mustPolicy(t, flagging())
-	for _, name := range []string{"gitleaks", "noseyparker_half_a"} {
-		pos, neg, tp, fp := 0, 0, 0, 0
-		missed, rules := map[string]int{}, map[string]int{}
+	// "other" rows say only that one rule of the source does not fire; many of
+	// them hold a secret all the same, so they are reported, not judged.
+	for name, floor := range map[string]float64{"gitleaks": 0.97, "noseyparker_half_a": 0.67} {
+		secrets, others, recalled, hits := 0, 0, 0, 0
 		for _, r := range readRows(t, filepath.Join(evalDir(t), "secrets", name+".jsonl")) {
-			hit := false
-			for _, f := range find(t, e, pol, r.Text) {
-				hit = hit || f.Check == "api_key"
-			}
+			hit := hasFinding(find(t, e, pol, r.Text), "api_key")
 			switch {
+			case r.Secret && hit:
+				secrets++
+				recalled++
 			case r.Secret:
-				pos++
-				if hit {
-					tp++
-				} else {
-					missed[r.Rule]++
-					if missed[r.Rule] <= 2 && os.Getenv("EVAL_DUMP") == "api_key" {
-						t.Logf("missed %s %.150q", r.Rule, r.Text)
-					}
+				secrets++
+				if os.Getenv("EVAL_DUMP") == "api_key" {
+					t.Logf("missed %s %.150q", r.Rule, r.Text)
 				}
 			default:
-				neg++
+				others++
 				if hit {
-					fp++
-					rules[r.Rule]++
-					if os.Getenv("EVAL_DUMP") == "api_key_fp" {
-						t.Logf("wrong %s %.250q", r.Rule, r.Text)
-					}
+					hits++
 				}
 			}
 		}
-		t.Logf("%-20s secrets %4d recall %.3f   others %3d false positives %.3f", name, pos, ratio(tp, pos), neg, ratio(fp, neg))
-		t.Log(missed, rules)
+		recall := ratio(recalled, secrets)
+		t.Logf("%-20s secrets %4d recall %.3f   others %3d hit %.3f", name, secrets, recall, others, ratio(hits, others))
+		if recall < floor {
+			t.Errorf("%s: recall %.3f, floor %.2f", name, recall, floor)
+		}
 	}
 }
 
-func TestEvalInjection(t *testing.T) {
-	e, pol := mustEngine(t), mustPolicy(t, policy.Default())
-	files, err := filepath.Glob(filepath.Join(evalDir(t), "injection", "*.jsonl"))
-	if err != nil {
-		t.Fatal(err)
+func hasFinding(found []Finding, name string) bool {
+	for _, f := range found {
+		if f.Check == name {
+			return true
+		}
 	}
-	for _, path := range files {
-		name := filepath.Base(path)
+	return false
+}
+
+// injectionFloors: recall of attacks at least, false positives at most. The
+// tensor_trust files were never looked at for tuning of weights: they are the
+// held-out family.
+var injectionFloors = map[string]struct{ recall, falsePositives float64 }{
+	"alpaca_eval": {0, 0.002}, "arena_hard": {0, 0.004}, "deepset_train": {0.33, 0.003}, "llm_warden_train": {0.77, 0.002},
+	"awesome_chatgpt_prompts": {0, 0.01}, "mitre_frr_en": {0, 0.002}, "mitre_frr_translated": {0, 0.002}, "spikee_false_positives": {0, 0.02},
+	"gptfuzzer_templates": {0.94, 0}, "spikee_attacks": {0.32, 0}, "tensor_trust_extraction": {0.58, 0}, "tensor_trust_hijacking": {0.21, 0},
+}
+
+func TestEvalInjection(t *testing.T) {
+	dir := evalDir(t)
+	e, pol := mustEngine(t), mustPolicy(t, policy.Default())
+	for name, floor := range injectionFloors {
 		var n, hit [2]int
-		for _, r := range readRows(t, path) {
+		for _, r := range readRows(t, filepath.Join(dir, "injection", name+".jsonl")) {
 			k := 0
 			if r.Attack {
 				k = 1
 			}
 			n[k]++
-			for _, f := range find(t, e, pol, r.Text) {
-				if f.Check == check.Injection {
-					hit[k]++
-				}
+			if hasFinding(find(t, e, pol, r.Text), check.Injection) {
+				hit[k]++
 			}
 		}
-		t.Logf("%-32s attacks %4d recall %.3f   others %4d false positives %.4f", name, n[1], ratio(hit[1], n[1]), n[0], ratio(hit[0], n[0]))
+		recall, wrong := ratio(hit[1], n[1]), ratio(hit[0], n[0])
+		t.Logf("%-24s attacks %4d recall %.3f   others %4d false positives %.4f", name, n[1], recall, n[0], wrong)
+		if recall < floor.recall || wrong > floor.falsePositives {
+			t.Errorf("%s: recall %.3f (floor %.2f), false positives %.4f (ceiling %.3f)", name, recall, floor.recall, wrong, floor.falsePositives)
+		}
+	}
+}
+
+// Ordinary prompts hold hardly any personal data: whatever the checks report
+// there is counted, real or not.
+func TestEvalOrdinaryPrompts(t *testing.T) {
+	dir := evalDir(t)
+	e, pol := mustEngine(t), mustPolicy(t, flagging())
+	prompts, found := 0, map[string]int{}
+	for _, name := range []string{"alpaca_eval", "arena_hard", "mitre_frr_en", "mitre_frr_translated"} {
+		for _, r := range readRows(t, filepath.Join(dir, "injection", name+".jsonl")) {
+			prompts++
+			for _, f := range find(t, e, pol, r.Text) {
+				found[f.Check]++
+			}
+		}
+	}
+	t.Log(prompts, "prompts:", found)
+	for check, ceiling := range map[string]int{"api_key": 1, "payment_card": 0, "iban": 0, "us_ssn": 0, "phone": 2, "email": 3, "ip_address": 3} {
+		if found[check] > ceiling {
+			t.Errorf("%s fires %d times on %d ordinary prompts, ceiling %d", check, found[check], prompts, ceiling)
+		}
 	}
 }

@@ -40,14 +40,14 @@ func (s *scanner) inject() {
 	if s.kind == Data {
 		best.Score = doubt(best.Score)
 	}
-	threshold := s.injection.Threshold
-	if threshold == 0 {
-		threshold = check.InjectionThreshold
-	}
-	if best.Score < threshold {
+	if best.Score < s.injection.Threshold {
 		return
 	}
 	start, end := s.view.Span(best.Start, best.End)
+	if s.base+start < s.injected {
+		return // told already, in a stream whose window still holds it
+	}
+	s.injected = s.base + end
 	s.findings = append(s.findings, Finding{
 		Check: s.injection.Check.Name, Entity: s.injection.Check.Entity, Action: s.injection.Action,
 		Start: s.base + start, End: s.base + end, Score: best.Score,

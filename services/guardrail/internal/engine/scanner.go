@@ -30,6 +30,8 @@ type scanner struct {
 	findings []Finding
 	// base is the original offset that the view's offset 0 stands for.
 	base int
+	// injected is where the last finding of injection ends.
+	injected int
 }
 
 func (s *scanner) begin(pol *policy.Compiled, dir policy.Direction, kind Kind) {
@@ -41,7 +43,7 @@ func (s *scanner) begin(pol *policy.Compiled, dir policy.Direction, kind Kind) {
 	}
 	s.split.Reset()
 	s.json = normalize.JSON{}
-	s.base, s.encoded = 0, false
+	s.base, s.injected, s.encoded = 0, 0, false
 	s.findings = s.findings[:0]
 }
 

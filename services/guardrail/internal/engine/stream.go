@@ -30,6 +30,8 @@ const (
 	compactAt = 1 << 10
 	// injectWindow is how far back the check for injection looks.
 	injectWindow = 2 << 10
+	// maxKeptFindings bounds the findings that are kept after they were told.
+	maxKeptFindings = 32
 )
 
 // NewStream begins a stream of one text.
@@ -47,6 +49,7 @@ func (st *Stream) Push(dst []byte, piece string, last bool) (out []byte) {
 	if st.blocked {
 		return dst
 	}
+	st.forget()
 	st.raw = append(st.raw, piece...)
 	if st.failed {
 		return st.pass(dst)
@@ -184,6 +187,18 @@ func (st *Stream) Findings() []Finding {
 	out := st.s.findings[st.reported:end]
 	st.reported = end
 	return out
+}
+
+// forget drops findings that have been told and written out, but for the last,
+// which may still be going on.
+func (st *Stream) forget() {
+	n := min(st.rendered, st.reported) - 1
+	if n < maxKeptFindings {
+		return
+	}
+	st.s.findings = append(st.s.findings[:0], st.s.findings[n:]...)
+	st.rendered -= n
+	st.reported -= n
 }
 
 // Held is how many original bytes are held back.

@@ -26,6 +26,8 @@ type rule struct {
 	weight float64
 	family uint8
 	seq    []element
+	// negatable: "do not …" before it takes its meaning away.
+	negatable bool
 }
 
 type literal struct {
@@ -48,9 +50,7 @@ type ruleset struct {
 	rules    []rule
 	literals []literal
 	families []string
-	// extract is the family whose orders may be negated.
-	extract uint8
-	wakes   []string
+	wakes    []string
 }
 
 // phrase is a member of a class that has more than one word.
@@ -90,7 +90,6 @@ func parseRules(text string) (*ruleset, error) {
 			return nil, fmt.Errorf("rules.txt:%d: %w", n+1, err)
 		}
 	}
-	p.set.extract = p.familyID("extract")
 	for w := range p.wakes {
 		p.set.wakes = append(p.set.wakes, w)
 	}
@@ -144,7 +143,7 @@ func (p *parser) rule(fields []string) error {
 	if err != nil {
 		return fmt.Errorf("weight: %w", err)
 	}
-	r := rule{weight: w, family: p.familyID(fields[1])}
+	r := rule{weight: w, family: p.familyID(fields[1]), negatable: fields[1] == "extract" || fields[1] == "override"}
 	gap := 0
 	for _, f := range fields[2:] {
 		if f[0] == '~' {

@@ -55,7 +55,7 @@ func Score(text []byte) Result {
 		for _, c := range s.tokens[i].classes {
 			for _, r := range loaded.byFirst[c.class] {
 				rule := &loaded.rules[r]
-				if rule.weight <= s.weight[rule.family] || rule.family == loaded.extract && s.negated(text, i) {
+				if rule.weight <= s.weight[rule.family] || rule.negatable && s.negated(text, i) {
 					continue
 				}
 				if end := s.match(rule.seq[1:], i+int(c.n)-1); end >= 0 {

@@ -64,6 +64,9 @@ func bind(chk *check.Check, r Rule) Bound {
 	if a, ok := actions[r.Action]; ok {
 		b.Action = a
 	}
+	if chk.Detect == nil && b.Threshold == 0 {
+		b.Threshold = check.InjectionThreshold
+	}
 	if b.Placeholder == "" {
 		b.Placeholder = "[" + chk.Entity + "]"
 	}
@@ -93,7 +96,7 @@ func (c *Compiled) Describe() []Described {
 			continue
 		}
 		b := bind(chk, r)
-		d := Described{Check: r.Check, Action: b.Action, Threshold: r.Threshold, Directions: r.directions()}
+		d := Described{Check: r.Check, Action: b.Action, Threshold: b.Threshold, Directions: r.directions()}
 		if b.Action == check.Mask {
 			d.Placeholder = b.Placeholder
 		}
