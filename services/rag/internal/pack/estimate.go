@@ -9,56 +9,78 @@ import "unicode"
 // spaces none; of longer runs of spaces every fourth. A character of a script
 // without spaces is a token, two characters of other scripts are one.
 func Estimate(text string) int {
-	n, other := 0, 0
-	var run rune // class of the current run: letter 'a', digit '0', else itself
-	length := 0
-	flush := func() {
-		switch run {
-		case 'a':
-			n += (length + 5) / 6
-		case '0':
-			n += (length + 2) / 3
-		case ' ':
-			n += (length - 1 + 3) / 4
-		case '\n':
-			n++
-		}
-		run, length = 0, 0
-	}
+	n, other, length := 0, 0, 0
+	run := classNone
 	for _, r := range text {
 		class := classOf(r)
-		if class != run {
-			flush()
-			run = class
+		if class == run {
+			length++
+		} else {
+			n += run.tokens(length)
+			run, length = class, 1
 		}
-		length++
-		switch class {
-		case '.':
-			n++
-		case 'w':
-			n++
-		case 'o':
+		if class == classOther {
 			other++
 		}
 	}
-	flush()
-	return n + (other+1)/2
+	return n + run.tokens(length) + (other+1)/2
 }
 
-func classOf(r rune) rune {
-	switch {
-	case r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z':
-		return 'a'
-	case r >= '0' && r <= '9':
-		return '0'
-	case r == ' ' || r == '\t':
-		return ' '
-	case r == '\n' || r == '\r':
-		return '\n'
-	case r < 0x80:
-		return '.'
-	case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai):
-		return 'w'
+// class is the kind of a character.
+type class uint8
+
+const (
+	classNone class = iota
+	classLetter
+	classDigit
+	classSpace
+	classBreak
+	classMark
+	classSpaceless // a script without spaces between words
+	classOther     // counted over the whole text
+)
+
+// tokens is what a run of characters of one kind takes.
+func (c class) tokens(length int) int {
+	switch c {
+	case classLetter:
+		return (length + 5) / 6
+	case classDigit:
+		return (length + 2) / 3
+	case classSpace:
+		return (length + 2) / 4
+	case classBreak:
+		return 1
+	case classMark, classSpaceless:
+		return length
 	}
-	return 'o'
+	return 0
+}
+
+var asciiClass = func() (t [128]class) {
+	for r := range t {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z':
+			t[r] = classLetter
+		case r >= '0' && r <= '9':
+			t[r] = classDigit
+		case r == ' ' || r == '\t':
+			t[r] = classSpace
+		case r == '\n' || r == '\r':
+			t[r] = classBreak
+		default:
+			t[r] = classMark
+		}
+	}
+	return t
+}()
+
+func classOf(r rune) class {
+	if r < 128 {
+		return asciiClass[r]
+	}
+	if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai) {
+		return classSpaceless
+	}
+	return classOther
 }

@@ -73,14 +73,15 @@ type Block struct {
 // Pack takes what fits, the best first. What does not fit is passed over, not
 // cut short, and smaller candidates behind it may still go in.
 func Pack(r Request) Block {
-	p := packer{Request: r}
-	for i := range r.Notes {
-		p.try(func() { p.notes = append(p.notes, i) })
+	p := packer{Request: r, times: strings.Count(r.Template.Text, ContextVariable)}
+	p.base = Estimate(p.render(nil, placeholder))
+	for i, n := range r.Notes {
+		if cost := Estimate(noteText(n, placeholder)); p.fits(p.notesCost+cost, p.groups) {
+			p.notes, p.notesCost = append(p.notes, i), p.notesCost+cost
+		}
 	}
 	for _, h := range r.Hits {
-		if !p.hopeless(h) {
-			p.try(func() { p.groups = insert(p.groups, h) })
-		}
+		p.offer(h)
 	}
 	if len(p.groups) == 0 && len(p.notes) == 0 {
 		return Block{}
@@ -90,66 +91,69 @@ func Pack(r Request) Block {
 	return Block{Text: text, Tokens: Estimate(text), Passages: passages, Notes: p.notes}
 }
 
+// packer counts as it goes. Every note and passage is a stretch of whole lines
+// of the block, and the estimate of a text is never more than the sum over its
+// stretches; so what is added up here bounds the block, and each addition costs
+// only what it changes.
 type packer struct {
 	Request
 
-	notes  []int
-	groups []group
-	tokens int // of the block as it is
+	times     int // how often the template holds the context
+	base      int // tokens of the block without notes and passages
+	notes     []int
+	notesCost int
+	groups    []group
 }
 
 // group is a run of neighbouring chunks of one document, in order.
 type group struct {
 	hits []corpus.Hit
 	best float64
+	cost int // tokens of its passage
 }
 
-// try keeps a change if the block still fits. Counting the rendered text and
-// nothing else is what makes the budget hold.
-func (p *packer) try(change func()) {
-	notes, groups := p.notes, slices.Clone(p.groups)
-	change()
-	n := Estimate(p.render(p.passages(), placeholder))
-	if n > p.MaxTokens {
-		p.notes, p.groups = notes, groups
-		return
+func (p *packer) fits(notes int, groups []group) bool {
+	sum := notes
+	for _, g := range groups {
+		sum += g.cost
 	}
-	p.tokens = n
+	return p.base+p.times*sum <= p.MaxTokens
 }
 
-// hopeless tells of a chunk that cannot fit without rendering the block. One
-// that may join a passage adds less than it has, so it is always tried.
-func (p *packer) hopeless(h corpus.Hit) bool {
-	if slices.ContainsFunc(p.groups, func(g group) bool { return neighbours(g, h) }) {
-		return false
+// offer adds a chunk if the block still fits.
+func (p *packer) offer(h corpus.Hit) {
+	groups, changed := insert(p.groups, h)
+	g := &groups[changed]
+	g.cost = Estimate(g.passage(changed + 1).text(placeholder))
+	if p.fits(p.notesCost, groups) {
+		p.groups = groups
 	}
-	return p.tokens+Estimate(h.Chunk.Text) > p.MaxTokens
 }
 
-// insert adds a chunk to the groups and joins those that it connects. Groups
-// keep the order in which their first chunk came, which is by score.
-func insert(groups []group, h corpus.Hit) []group {
+// insert adds a chunk to the groups, joins those that it connects, and says
+// which one changed. Groups keep the order in which their first chunk came,
+// which is by score. The groups given are left as they are.
+func insert(groups []group, h corpus.Hit) (out []group, changed int) {
 	joined := group{hits: []corpus.Hit{h}, best: h.Score}
-	at := -1
-	var out []group
+	changed = -1
 	for _, g := range groups {
 		if !neighbours(g, h) {
 			out = append(out, g)
 			continue
 		}
-		if at < 0 {
-			at = len(out)
+		if changed < 0 {
+			changed = len(out)
 			out = append(out, group{})
 		}
 		joined = group{hits: append(slices.Clone(g.hits), joined.hits...), best: max(g.best, joined.best)}
 	}
 	slices.SortFunc(joined.hits, func(a, b corpus.Hit) int { return cmp.Compare(a.Chunk.Ordinal, b.Chunk.Ordinal) })
 	joined.hits = slices.CompactFunc(joined.hits, func(a, b corpus.Hit) bool { return a.Chunk.Ordinal == b.Chunk.Ordinal })
-	if at < 0 {
-		return append(out, joined)
+	if changed < 0 {
+		return append(out, joined), len(out)
 	}
-	out[at] = joined
-	return out
+	out[changed] = joined
+	return out, changed
 }
 
 func neighbours(g group, h corpus.Hit) bool {
@@ -171,7 +175,7 @@ func (p *packer) passages() []Passage {
 func (p *packer) noteTexts() []string {
 	out := make([]string, len(p.notes))
 	for i, at := range p.notes {
-		out[i] = strings.TrimSpace(p.Notes[at])
+		out[i] = p.Notes[at]
 	}
 	return out
 }
@@ -179,14 +183,23 @@ func (p *packer) noteTexts() []string {
 func (p *packer) render(passages []Passage, code string) string {
 	var b strings.Builder
 	b.WriteString("BEGIN CONTEXT " + code + "\n")
-	for _, n := range p.noteTexts() {
-		b.WriteString("[note " + code + "]\n" + n + "\n\n")
+	for _, at := range p.notes {
+		b.WriteString(noteText(p.Notes[at], code))
 	}
 	for _, s := range passages {
-		b.WriteString("[" + strconv.Itoa(s.Marker) + " " + code + "] " + s.header() + "\n" + s.Text + "\n\n")
+		b.WriteString(s.text(code))
 	}
 	b.WriteString("END CONTEXT " + code)
 	return strings.NewReplacer(ContextVariable, b.String(), QuestionVariable, p.Question).Replace(p.Template.Text)
+}
+
+func noteText(note, code string) string {
+	return "[note " + code + "]\n" + strings.TrimSpace(note) + "\n\n"
+}
+
+// text is the passage as it stands in the block.
+func (s Passage) text(code string) string {
+	return "[" + strconv.Itoa(s.Marker) + " " + code + "] " + s.header() + "\n" + s.Text + "\n\n"
 }
 
 func (g group) passage(marker int) Passage {
