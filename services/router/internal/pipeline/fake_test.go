@@ -228,12 +228,13 @@ func (s *scanner) Scan(context.Context, string) (Scan, error) {
 		return nil, s.err
 	}
 	s.open++
-	return &scan{s, map[[2]int32]string{}}, nil
+	return &scan{s, map[[2]int32]string{}, map[[2]int32]bool{}}, nil
 }
 
 type scan struct {
 	*scanner
-	held map[[2]int32]string
+	held  map[[2]int32]string
+	ended map[[2]int32]bool
 }
 
 func (s *scan) Close() { s.open-- }
@@ -244,6 +245,10 @@ func (s *scan) Delta(d Delta) (*guardrailv1.CheckStreamResponse, error) {
 		return nil, errs.New(llmv1.ErrorReason_ERROR_REASON_UNAVAILABLE, "")
 	}
 	id := [2]int32{d.Candidate, d.Part}
+	if s.ended[id] {
+		return nil, errs.New(llmv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "the part has ended already")
+	}
+	s.ended[id] = d.Last
 	text := s.held[id] + d.Text
 	out := &guardrailv1.CheckStreamResponse{Verdict: guardrailv1.Verdict_VERDICT_ALLOWED}
 	if strings.Contains(text, "attack") {

@@ -18,6 +18,7 @@ type guard struct {
 	scan  Scan
 	r     *request
 	parts []part       // parts that may still have text held back
+	ended []part       // parts that have ended
 	out   stream.Chunk // what leaves, if it differs from what came
 	arena []byte       // the texts of out
 	fresh bool         // out differs from what came
@@ -27,6 +28,7 @@ type guard struct {
 type part struct {
 	candidate, index int32
 	kind             stream.Kind
+	name             int32 // its index for the scan: another one if it goes on after its end
 }
 
 // chunk returns what may pass of a chunk: the chunk itself if nothing of it
@@ -125,12 +127,8 @@ func (g *guard) delta(e stream.Event) error {
 		g.out.Events = append(g.out.Events, e)
 		return nil
 	}
-	p := part{e.Candidate, e.Index, e.Kind}
-	if !slices.Contains(g.parts, p) {
-		g.parts = append(g.parts, p)
-	}
 	text := string(e.Delta)
-	released, notices, err := g.ask(p, text, false)
+	released, notices, err := g.ask(g.part(e), text, false)
 	if err != nil {
 		return err
 	}
@@ -143,6 +141,25 @@ func (g *guard) delta(e stream.Event) error {
 	g.out.Events = append(g.out.Events, notices...)
 	return nil
 }
+
+// part finds the part that a delta belongs to, or begins it.
+func (g *guard) part(e stream.Event) part {
+	for i := range g.parts {
+		if p := &g.parts[i]; p.candidate == e.Candidate && p.index == e.Index {
+			p.kind = e.Kind
+			return *p
+		}
+	}
+	p := part{e.Candidate, e.Index, e.Kind, e.Index}
+	for slices.ContainsFunc(g.ended, func(old part) bool { return old.candidate == p.candidate && old.name == p.name }) {
+		p.name += reopenedStep
+	}
+	g.parts = append(g.parts, p)
+	return p
+}
+
+// reopenedStep leads from the name of an ended part to that of its continuation.
+const reopenedStep = 128
 
 // release appends an event with the text that may pass; no text, no event.
 func (g *guard) release(e stream.Event, text string) {
@@ -180,6 +197,7 @@ func (g *guard) flush(p part) error {
 	}
 	g.out.Events = append(g.out.Events, notices...)
 	g.parts = slices.DeleteFunc(g.parts, func(other part) bool { return other == p })
+	g.ended = append(g.ended, p)
 	return nil
 }
 
@@ -187,7 +205,7 @@ func (g *guard) flush(p part) error {
 // client that wants to know.
 func (g *guard) ask(p part, text string, last bool) (string, []stream.Event, error) {
 	response, err := g.scan.Delta(Delta{
-		Candidate: p.candidate, Part: p.index, Kind: contentKind(p.kind), Text: validUTF8(text), Last: last,
+		Candidate: p.candidate, Part: p.name, Kind: contentKind(p.kind), Text: validUTF8(text), Last: last,
 	})
 	if err != nil {
 		return "", nil, err

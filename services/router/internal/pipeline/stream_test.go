@@ -213,6 +213,19 @@ func TestPartsAreCheckedApart(t *testing.T) {
 	}
 }
 
+// Some providers go on with a text after a tool call.
+func TestPartMayGoOnAfterItsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.model.chunks = []*stream.Chunk{
+		say("one sec"),
+		events(stream.Event{Kind: stream.PartStart, Index: 1, Part: &llmv1.Part{Content: &llmv1.Part_ToolCall{ToolCall: &llmv1.ToolCall{Name: "f"}}}}),
+		say("ret se"), events(stream.Event{Kind: stream.PartStop}), say("cret"), events(stream.Event{Kind: stream.Finish}),
+	}
+	if c, err := streamed(w); err != nil || c.text != "one secret secret" {
+		t.Errorf("%q, %v", c.text, err)
+	}
+}
+
 // However a text is cut, what the client gets is the masked whole.
 func TestAnyCut(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
