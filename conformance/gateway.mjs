@@ -27,7 +27,7 @@ grpc:
 telemetry: {metrics_addr: ""}
 targets:
   - name: main
-    provider: openai-compatible
+    provider: openai # its models have prices, so that budgets bite
     base_url: ${upstream}/v1
     api_key: \${CONFORMANCE_UPSTREAM_KEY}
     models: [${MODELS}]

@@ -15,6 +15,7 @@ export function chat(env) {
     assert.match(response.headers.get('x-tollgate-request-id'), /\S/);
     assert.equal(response.headers.get('x-tollgate-target'), 'main');
     assert.equal(response.headers.get('x-tollgate-attempts'), '1');
+    assert.ok(Number(response.headers.get('x-tollgate-cost-nanousd')) > 0, `it cost ${response.headers.get('x-tollgate-cost-nanousd')}`);
   });
 
   test('several candidates', async () => {
