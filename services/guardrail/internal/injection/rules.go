@@ -44,13 +44,18 @@ type ref struct {
 
 // ruleset is the compiled rules.
 type ruleset struct {
-	words    map[string][]ref
-	phrases  map[string][]phrase
+	words    map[string]*word
 	byFirst  map[uint16][]int
 	rules    []rule
 	literals []literal
 	families []string
 	wakes    []string
+}
+
+// word is what a word of the text may mean.
+type word struct {
+	classes []ref
+	phrases []phrase
 }
 
 // phrase is a member of a class that has more than one word.
@@ -71,7 +76,7 @@ type parser struct {
 
 func parseRules(text string) (*ruleset, error) {
 	p := &parser{
-		set:     &ruleset{words: map[string][]ref{}, phrases: map[string][]phrase{}, byFirst: map[uint16][]int{}},
+		set:     &ruleset{words: map[string]*word{}, byFirst: map[uint16][]int{}},
 		classes: map[string]uint16{}, members: map[uint16][]string{}, wakes: map[string]bool{}, family: map[string]uint8{},
 	}
 	for n, line := range strings.Split(text, "\n") {
@@ -103,11 +108,22 @@ func (p *parser) class(name string, members []string) {
 	for _, m := range members {
 		parts := strings.Split(m, "_")
 		if len(parts) > 1 {
-			p.set.phrases[parts[0]] = append(p.set.phrases[parts[0]], phrase{parts, id})
+			w := p.word(parts[0])
+			w.phrases = append(w.phrases, phrase{parts, id})
 			continue
 		}
-		p.set.words[m] = append(p.set.words[m], ref{id, 1})
+		w := p.word(m)
+		w.classes = append(w.classes, ref{id, 1})
 	}
+}
+
+func (p *parser) word(text string) *word {
+	w, ok := p.set.words[text]
+	if !ok {
+		w = &word{}
+		p.set.words[text] = w
+	}
+	return w
 }
 
 func (p *parser) familyID(name string) uint8 {

@@ -17,6 +17,8 @@ type Result struct {
 type token struct {
 	start, end int
 	classes    []ref
+	// phrases are the members of classes that begin with this word.
+	phrases []phrase
 	// stop says that a sentence ends after the word.
 	stop bool
 }
@@ -55,10 +57,10 @@ func Score(text []byte) Result {
 		for _, c := range s.tokens[i].classes {
 			for _, r := range loaded.byFirst[c.class] {
 				rule := &loaded.rules[r]
-				if rule.weight <= s.weight[rule.family] || rule.negatable && s.negated(text, i) {
+				if rule.weight <= s.weight[rule.family] {
 					continue
 				}
-				if end := s.match(rule.seq[1:], i+int(c.n)-1); end >= 0 {
+				if end := s.match(rule.seq[1:], i+int(c.n)-1); end >= 0 && !(rule.negatable && s.negated(text, i)) {
 					note(rule.weight, rule.family, s.tokens[i].start, s.tokens[end].end)
 				}
 			}
@@ -146,8 +148,10 @@ func (s *scorer) tokenize(text []byte) {
 			s.word = append(s.word, b)
 			j++
 		}
-		t := token{start: i, end: j, classes: loaded.words[string(s.word)]}
-		if digits > 0 && letters > 0 && t.classes == nil {
+		t := token{start: i, end: j}
+		if w := loaded.words[string(s.word)]; w != nil {
+			t.classes, t.phrases = w.classes, w.phrases
+		} else if digits > 0 && letters > 0 {
 			t.classes = s.unleet()
 		}
 		s.tokens = append(s.tokens, t)
@@ -197,8 +201,8 @@ func (s *scorer) unleet() []ref {
 				w[k] = b
 			}
 		}
-		if c := loaded.words[string(w)]; c != nil {
-			return c
+		if found := loaded.words[string(w)]; found != nil {
+			return found.classes
 		}
 	}
 	return nil
@@ -209,7 +213,7 @@ func (s *scorer) phrases(text []byte) {
 	for i := range s.tokens {
 		t := &s.tokens[i]
 		from := len(s.classBuf)
-		for _, p := range loaded.phrases[s.key(text, t)] {
+		for _, p := range t.phrases {
 			if s.spells(text, i, p.words) {
 				s.classBuf = append(s.classBuf, ref{p.class, uint8(len(p.words))})
 			}
@@ -220,26 +224,6 @@ func (s *scorer) phrases(text []byte) {
 		}
 	}
 }
-
-func (s *scorer) key(text []byte, t *token) string {
-	s.word = lower(s.word[:0], text[t.start:t.end])
-	if b, ok := interned[string(s.word)]; ok {
-		return b
-	}
-	return ""
-}
-
-// interned holds the first words of all phrases, so that looking one up needs
-// no allocation.
-var interned = func() map[string]string {
-	m := map[string]string{}
-	if loadErr == nil {
-		for k := range loaded.phrases {
-			m[k] = k
-		}
-	}
-	return m
-}()
 
 func (s *scorer) spells(text []byte, i int, words []string) bool {
 	if i+len(words) > len(s.tokens) {
