@@ -17,37 +17,43 @@ const usageColumns = `id, request_id, attempt, payload_hash, organization_id, te
  usage_source, outcome, started_at, duration, first_token, streamed, hold_id, last_attempt, trace_id, metadata,
  cost, price_version, unpriced, committed_at`
 
-const insertUsage = `INSERT INTO usage_rows (` + usageColumns + `)
- VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
- ON CONFLICT (request_id, attempt) DO NOTHING`
+const insertUsage = `INSERT INTO usage_rows (` + usageColumns + `) VALUES ` + usageRow
 
-const insertEntries = `INSERT INTO ledger_entries (usage_id, line, account, amount, units) VALUES (?, 1, ?, ?, ?), (?, 2, ?, ?, ?)`
+const (
+	usageRow    = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	entryRows   = `(?, 1, ?, ?, ?), (?, 2, ?, ?, ?)`
+	unlessTaken = ` ON CONFLICT (request_id, attempt) DO NOTHING`
 
-// manyEntries books so many postings with one statement.
-const manyEntries = 16
+	insertEntries = `INSERT INTO ledger_entries (usage_id, line, account, amount, units) VALUES ` + entryRows
+)
 
-var insertManyEntries = insertEntries + strings.Repeat(", (?, 1, ?, ?, ?), (?, 2, ?, ?, ?)", manyEntries-1)
+// chunk is how many postings one statement writes; those that are left over
+// are written one by one, so that there are two statements to prepare.
+const chunk = 16
+
+// The statements for a chunk.
+var (
+	insertUsageChunk   = insertUsage + strings.Repeat(", "+usageRow, chunk-1) + unlessTaken
+	insertEntriesChunk = insertEntries + strings.Repeat(", "+entryRows, chunk-1)
+	findChunk          = `SELECT id FROM usage_rows WHERE id IN (?` + strings.Repeat(", ?", chunk-1) + `)`
+)
 
 // Commit implements ledger.Store.
 func (s *Store) Commit(ctx context.Context, postings []ledger.Posting) ([]ledger.Result, error) {
 	results := make([]ledger.Result, len(postings))
 	err := s.writer.do(ctx, func(tx *tx) error {
-		now := time.Now()
-		changes, budgets, entries := balances{}, budgeted{}, entryBatch{}
-		for i := range postings {
-			if err := budgets.load(tx, postings[i].Record.Scopes.Organization); err != nil {
-				return err
+		c := commit{store: s, tx: tx, now: time.Now(), budgets: budgeted{}, changes: balances{}}
+		for done := 0; done < len(postings); {
+			size := 1
+			if len(postings)-done >= chunk {
+				size = chunk
 			}
-			result, err := s.commitOne(tx, &postings[i], now, budgets, changes, &entries)
-			if err != nil {
-				return fmt.Errorf("commit usage %s: %w", &postings[i].Record, err)
+			if err := c.book(postings[done:done+size], results[done:done+size]); err != nil {
+				return fmt.Errorf("commit usage: %w", err)
 			}
-			results[i] = result
+			done += size
 		}
-		if err := entries.flush(tx); err != nil {
-			return err
-		}
-		return changes.apply(tx)
+		return c.changes.apply(tx)
 	})
 	if err != nil {
 		return nil, err
@@ -55,49 +61,116 @@ func (s *Store) Commit(ctx context.Context, postings []ledger.Posting) ([]ledger
 	return results, nil
 }
 
-// entryBatch collects ledger entries, so that many are written by one statement.
-type entryBatch struct{ values []any }
-
-// valuesPerPosting is how many values the two entries of a posting have.
-const valuesPerPosting = 8
-
-func (b *entryBatch) add(tx *tx, id int64, posting *ledger.Posting) error {
-	for _, entry := range posting.Entries {
-		b.values = append(b.values, id, storable(entry.Account), int64(entry.Amount), entry.Units)
-	}
-	if len(b.values) < manyEntries*valuesPerPosting {
-		return nil
-	}
-	_, err := tx.exec(insertManyEntries, b.values...)
-	b.values = b.values[:0]
-	return err
+// commit is one call of Commit in its transaction.
+type commit struct {
+	store   *Store
+	tx      *tx
+	now     time.Time
+	budgets budgeted
+	changes balances
 }
 
-func (b *entryBatch) flush(tx *tx) error {
-	for rest := b.values; len(rest) > 0; rest = rest[valuesPerPosting:] {
-		if _, err := tx.exec(insertEntries, rest[:valuesPerPosting]...); err != nil {
-			return fmt.Errorf("write ledger entries: %w", err)
+// book writes one posting or a chunk of them.
+func (c *commit) book(postings []ledger.Posting, results []ledger.Result) error {
+	ids, err := c.insert(postings)
+	if err != nil {
+		return err
+	}
+	if err := c.enter(ids, postings); err != nil {
+		return err
+	}
+	for i := range postings {
+		if ids[i] == 0 {
+			results[i], err = known(c.tx, &postings[i])
+		} else {
+			results[i], err = c.settle(&postings[i])
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (s *Store) commitOne(tx *tx, posting *ledger.Posting, now time.Time, budgets budgeted, changes balances, entries *entryBatch) (ledger.Result, error) {
-	id := s.ids.next(now)
-	inserted, err := tx.exec(insertUsage, usageValues(id, posting, now)...)
-	if err != nil {
-		return ledger.Result{}, err
+// insert writes the usage rows and returns their ids, 0 for those whose
+// identity was taken.
+func (c *commit) insert(postings []ledger.Posting) ([]int64, error) {
+	ids := make([]int64, len(postings))
+	values := make([]any, 0, len(postings)*37)
+	for i := range postings {
+		ids[i] = c.store.ids.next(c.now)
+		values = appendUsage(values, ids[i], &postings[i], c.now)
 	}
-	if inserted == 0 {
-		return known(tx, posting)
+	statement := insertUsage + unlessTaken
+	if len(postings) == chunk {
+		statement = insertUsageChunk
 	}
-	if err := entries.add(tx, id, posting); err != nil {
-		return ledger.Result{}, err
+	inserted, err := c.tx.exec(statement, values...)
+	switch {
+	case err != nil:
+		return nil, err
+	case int(inserted) == len(ids):
+		return ids, nil
+	case len(ids) == 1:
+		return []int64{0}, nil
 	}
+	return c.present(ids)
+}
+
+// present keeps the ids that are in the table and turns the others into 0.
+func (c *commit) present(ids []int64) ([]int64, error) {
+	values := make([]any, len(ids))
+	for i, id := range ids {
+		values[i] = id
+	}
+	found := map[int64]bool{}
+	err := c.tx.rows(findChunk, values, func(row scanner) error {
+		var id int64
+		err := row.Scan(&id)
+		found[id] = true
+		return err
+	})
+	for i, id := range ids {
+		if !found[id] {
+			ids[i] = 0
+		}
+	}
+	return ids, err
+}
+
+// enter writes the ledger entries of the rows that were inserted.
+func (c *commit) enter(ids []int64, postings []ledger.Posting) error {
+	const perPosting = 8
+	values := make([]any, 0, len(ids)*perPosting)
+	for i := range postings {
+		if ids[i] == 0 {
+			continue
+		}
+		for _, entry := range postings[i].Entries {
+			values = append(values, ids[i], storable(entry.Account), int64(entry.Amount), entry.Units)
+		}
+	}
+	if len(values) == chunk*perPosting {
+		_, err := c.tx.exec(insertEntriesChunk, values...)
+		return err
+	}
+	for ; len(values) > 0; values = values[perPosting:] {
+		if _, err := c.tx.exec(insertEntries, values[:perPosting]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle adds a new row's cost to the balances and draws on its hold.
+func (c *commit) settle(posting *ledger.Posting) (ledger.Result, error) {
 	record := &posting.Record
-	changes.settle(budgets, record.Scopes, record.Start, posting.Cost)
+	if err := c.budgets.load(c.tx, record.Scopes.Organization); err != nil {
+		return ledger.Result{}, err
+	}
+	c.changes.settle(c.budgets, record.Scopes, record.Start, posting.Cost)
 	if record.Hold != "" {
-		if err := s.draw(tx, record, posting.Cost, changes); err != nil {
+		if err := c.store.draw(c.tx, record, posting.Cost, c.changes); err != nil {
 			return ledger.Result{}, err
 		}
 	}
@@ -119,14 +192,14 @@ func known(tx *tx, posting *ledger.Posting) (ledger.Result, error) {
 	return ledger.Result{Status: ledger.Duplicate, Cost: money.Amount(cost)}, nil
 }
 
-func usageValues(id int64, posting *ledger.Posting, now time.Time) []any {
+// appendUsage appends the values of usageColumns.
+func appendUsage(values []any, id int64, posting *ledger.Posting, now time.Time) []any {
 	r := &posting.Record
 	metadata := ""
 	if len(r.Metadata) > 0 {
 		encoded, _ := json.Marshal(r.Metadata) // texts always marshal
 		metadata = string(encoded)
 	}
-	values := make([]any, 0, 37)
 	values = append(values, id, storable(r.RequestID), r.Attempt, posting.Hash,
 		storable(r.Scopes.Organization), storable(r.Scopes.Team), storable(r.Scopes.User), storable(r.Scopes.Key),
 		storable(r.Provider), storable(r.Model), storable(r.Region), string(r.Mode), storable(r.Target), storable(r.RequestedModel))

@@ -32,6 +32,7 @@ type Store interface {
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, *world){
 		"usage is booked once":              usageIsBookedOnce,
+		"repetitions in a batch":            repetitionsInABatch,
 		"bad records leave others alone":    badRecordsLeaveOthersAlone,
 		"every kind of usage is balanced":   everyKindOfUsageIsBalanced,
 		"rows come back as they went in":    rowsComeBack,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollgate/tollgate/services/billing/internal/budget"
 	"github.com/tollgate/tollgate/services/billing/internal/ledger"
+	"github.com/tollgate/tollgate/services/billing/internal/money"
 	"github.com/tollgate/tollgate/services/billing/internal/price"
 )
 
@@ -37,6 +38,43 @@ func usageIsBookedOnce(t *testing.T, w *world) {
 	if results[1].Cost != recordCost {
 		t.Errorf("a duplicate costs %s", results[1].Cost)
 	}
+}
+
+// repetitionsInABatch mixes new records with repetitions and contradictions
+// of records of the same batch and of earlier ones.
+func repetitionsInABatch(t *testing.T, w *world) {
+	w.found(t)
+	w.budget(t, "keys/key_1", budget.Total, 1_000_000_000)
+	w.book(t, ledger.Committed, w.record(requestName(3), 1), w.record(requestName(7), 1))
+	var batch []ledger.Record
+	var want []ledger.Status
+	for i := range 100 {
+		record, status := w.record(requestName(i), 1), ledger.Committed
+		switch {
+		case i == 3 || i == 7:
+			status = ledger.Duplicate
+		case i%10 == 5:
+			record, status = w.record(requestName(i-1), 1), ledger.Duplicate
+		case i%10 == 9:
+			record, status = w.record(requestName(i-1), 1), ledger.Conflict
+			record.Target = "west"
+		}
+		batch, want = append(batch, record), append(want, status)
+	}
+	results, err := w.recorder.Record(w.ctx, batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	committed := 2
+	for i, result := range results {
+		if result.Status != want[i] {
+			t.Errorf("record %d: status %d, want %d", i, result.Status, want[i])
+		}
+		if result.Status == ledger.Committed {
+			committed++
+		}
+	}
+	w.expect(t, w.now, "keys/key_1 total", money.Amount(committed)*recordCost, 0)
 }
 
 func badRecordsLeaveOthersAlone(t *testing.T, w *world) {
