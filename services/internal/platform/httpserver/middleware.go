@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 )
@@ -38,6 +41,20 @@ func (s *Server) limiting(next http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, s.cfg.MaxBody.Int64())
 		ctx := context.WithValue(r.Context(), bodyTimeoutKey{}, s.cfg.ReadBodyTimeout.Std())
 		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// named gives the request's span the name of the route that the mux inside
+// chose. The mux notes it on the very request that it is given.
+func named(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if r.Pattern != "" { // "/path" or "METHOD /path"
+				path := r.Pattern[strings.Index(r.Pattern, "/"):]
+				trace.SpanFromContext(r.Context()).SetName(r.Method + " " + path)
+			}
+		}()
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -50,16 +50,27 @@ func New(cfg Config, deps Dependencies, handler http.Handler) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	handler = s.recovering(s.limiting(handler))
+	handler = s.recovering(s.limiting(named(handler)))
 	if deps.Telemetry != nil {
 		handler = deps.Telemetry.Middleware(handler)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/healthz", s.healthz)
-	mux.HandleFunc("/readyz", s.readyz)
-	mux.Handle("/", withRequestID(handler))
-	s.handler = mux
+	s.handler = s.probes(withRequestID(handler))
 	return s, nil
+}
+
+// probes answers health checks before anything else: they are neither traced
+// nor limited. It is no mux, which would leave its own pattern on the request.
+func (s *Server) probes(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/healthz":
+			s.healthz(w, r)
+		case "/readyz":
+			s.readyz(w, r)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 // AddReadiness makes /readyz depend on check, under a name that it shows. Add

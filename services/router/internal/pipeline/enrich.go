@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/protobuf/proto"
@@ -79,11 +80,7 @@ func (r *request) guardContext(ctx context.Context, found *ragv1.EnrichResponse)
 	}
 	e := enrichment{found.GetContext(), found.GetPassages(), found.GetCitations()}
 	if on {
-		contents := make([]*guardrailv1.Content, 0, 1+len(e.passages))
-		contents = append(contents, passage(e.text))
-		for _, p := range e.passages {
-			contents = append(contents, passage(p.GetText()))
-		}
+		contents := contextContents(e)
 		revisions, blocked, err := r.check(ctx, guardrailv1.Direction_DIRECTION_INPUT, contents)
 		switch {
 		case err != nil && unavailable(ctx, err) && r.pipeline.options.GuardrailOpen:
@@ -98,19 +95,37 @@ func (r *request) guardContext(ctx context.Context, found *ragv1.EnrichResponse)
 	return nil
 }
 
+// contextContents are the texts to check: the block first, as the operator's
+// own words, for what has to be masked; then the passages and their headings,
+// which are a document's words, for instructions too.
+func contextContents(e enrichment) []*guardrailv1.Content {
+	contents := make([]*guardrailv1.Content, 0, 1+2*len(e.passages))
+	contents = append(contents, &guardrailv1.Content{Kind: guardrailv1.ContentKind_CONTENT_KIND_INSTRUCTIONS, Text: e.text})
+	for _, p := range e.passages {
+		contents = append(contents, passage(p.GetText()))
+	}
+	for _, p := range e.passages {
+		contents = append(contents, passage(p.GetTitle()+"\n"+strings.Join(p.GetHeadingPath(), "\n")))
+	}
+	return contents
+}
+
 func passage(text string) *guardrailv1.Content {
 	return &guardrailv1.Content{Kind: guardrailv1.ContentKind_CONTENT_KIND_PASSAGE, Text: text}
 }
 
-// revise replaces the block (index 0) and passages (from 1).
+// revise replaces the block (index 0) and passages (from 1); the headings
+// behind them stand in the block.
 func (e *enrichment) revise(revisions map[int]string) {
 	for i, text := range revisions {
 		if i == 0 {
 			e.text = text
 			continue
 		}
-		p := proto.Clone(e.passages[i-1]).(*ragv1.Passage)
-		p.Text = text
-		e.passages[i-1] = p
+		if i <= len(e.passages) {
+			p := proto.Clone(e.passages[i-1]).(*ragv1.Passage)
+			p.Text = text
+			e.passages[i-1] = p
+		}
 	}
 }
