@@ -181,8 +181,12 @@ func (c Config) Validate(v *config.Validator) {
 // ValidateTargets reports every fault of targets and routes; v stands at the
 // top of the file.
 func (c Config) ValidateTargets(v *config.Validator) {
+	c.validateTargets(v, slices.Sorted(maps.Keys(kinds())))
+}
+
+// validateTargets knows which providers there are.
+func (c Config) validateTargets(v *config.Validator, known []string) {
 	c = c.withTargets()
-	known := slices.Sorted(maps.Keys(kinds()))
 	names := make(map[string]int, len(c.Targets))
 	for i, t := range c.Targets {
 		at := v.At("targets").Index(i)

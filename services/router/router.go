@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -164,7 +166,7 @@ func (s *Service) Reload(cfg Config) error {
 	defer s.reload.Unlock()
 	cfg = cfg.withTargets()
 	v := config.NewValidator()
-	cfg.ValidateTargets(v)
+	cfg.validateTargets(v, slices.Sorted(maps.Keys(s.kinds)))
 	if err := v.Err(); err != nil {
 		return fmt.Errorf("reload router: %w", err)
 	}
