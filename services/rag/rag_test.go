@@ -332,6 +332,12 @@ func TestBadStreams(t *testing.T) {
 	wantReason(t, "no header", err, llmv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT)
 	_, err = send(ctx, c, document{"collections/zoo/documents/a/b", "x"})
 	wantReason(t, "slash in name", err, llmv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT)
+	stream = must[grpc.ClientStreamingClient[ragv1.IngestRequest, ragv1.IngestResponse]](t)(c.Ingest(ctx))
+	_ = stream.Send(&ragv1.IngestRequest{Step: &ragv1.IngestRequest_Header_{Header: &ragv1.IngestRequest_Header{
+		Name: zoo[0].name, Metadata: map[string]string{"k": strings.Repeat("v", 20_000)},
+	}}})
+	_, err = stream.CloseAndRecv()
+	wantReason(t, "large metadata", err, llmv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT)
 	if r := must[*ragv1.IngestResponse](t)(send(ctx, c)); len(r.GetResults()) != 0 {
 		t.Errorf("an empty stream gives %v", r)
 	}

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/qdrant/go-client/qdrant"
 )
@@ -52,6 +51,7 @@ func TestKill(t *testing.T) {
 	}
 	for round := range 5 {
 		dir := t.TempDir()
+		// The time limit is for a child that hangs; the test kills it long before.
 		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestWriterForKill$", "-test.timeout=1m") //nolint:gosec // this test binary
 		child.Env = append(os.Environ(), killDirEnv+"="+dir)
 		out, err := child.StdoutPipe()
@@ -59,7 +59,7 @@ func TestKill(t *testing.T) {
 		must(t, child.Start())
 		acked := map[uint64]bool{}
 		last := uint64(0)
-		timer := time.AfterFunc(time.Duration(400+150*round)*time.Millisecond, func() { _ = child.Process.Kill() })
+		kill := 40 + 61*round
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			var what string
 			var id string
@@ -71,11 +71,13 @@ func TestKill(t *testing.T) {
 				continue
 			}
 			acked[i], last = what == "ack", i
+			if len(acked) == kill {
+				must(t, child.Process.Kill()) // it goes on writing until the signal arrives
+			}
 		}
-		timer.Stop()
 		_ = child.Wait()
-		if len(acked) < 20 {
-			t.Fatalf("only %d writes before the kill", len(acked))
+		if len(acked) < kill {
+			t.Fatalf("the writer ended by itself after %d writes", len(acked))
 		}
 		got, err := reopen(t, dir)
 		must(t, err)

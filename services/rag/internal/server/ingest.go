@@ -18,8 +18,12 @@ import (
 	"github.com/tollgate/tollgate/services/rag/internal/library"
 )
 
-// maxDocuments bounds the documents of one stream.
-const maxDocuments = 10_000
+const (
+	// maxDocuments bounds the documents of one stream.
+	maxDocuments = 10_000
+	// maxMetadata bounds the labels of a document, in bytes.
+	maxMetadata = 16 << 10
+)
 
 // Ingest takes documents in, one after the other. A document that cannot be
 // taken is reported and does not stop the rest; a store that is away does, and
@@ -73,6 +77,13 @@ func (in *ingestion) begin(ctx context.Context, h *ragv1.IngestRequest_Header) e
 	collection, name, err := documentOf(in.principal, "header.name", h.GetName())
 	if err != nil {
 		return err
+	}
+	size := 0
+	for k, v := range h.GetMetadata() {
+		size += len(k) + len(v)
+	}
+	if size > maxMetadata {
+		return invalid("header.metadata", "metadata of %d bytes is over the limit of %d", size, maxMetadata)
 	}
 	in.tooLong = false
 	in.source = &library.Source{
