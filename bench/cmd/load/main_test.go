@@ -45,7 +45,9 @@ func TestRun(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	for _, args := range [][]string{
-		{}, {"-gateway", "name=x,url=https://api.openai.com/v1"}, {"-gateway", "name=x,url=http://127.0.0.1:1", "-n", "9999999"},
+		{},
+		{"-gateway", "name=x,url=https://api.openai.com/v1"},
+		{"-gateway", "name=x,url=http://127.0.0.1:1", "-n", "9999999"},
 		{"-gateway", "name=x,url=http://127.0.0.1:1", "-mode", "batch"},
 	} {
 		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil || errors.Is(err, errFailed) {

@@ -69,35 +69,47 @@ func TestAnswers(t *testing.T) {
 		{
 			"a definition comes whole and with what it leans on", "What is a hold?",
 			[]string{"the gateway reserves what it may cost at worst. This reservation is called a hold.", "[1]"},
-			[]string{"**", "rain"}, "1",
+			[]string{"**", "rain"},
+			"1",
 		},
 		{
 			"another form of the word", "How does the gateway keep budgets from being overshot? I am [PERSON] and my card is [CARD_1].",
-			[]string{"[1]"}, []string{"Luhn", "rain"}, "",
+			[]string{"[1]"},
+			[]string{"Luhn", "rain"},
+			"",
 		},
 		{
 			"a command comes with its code", "How do I start the gateway?",
-			[]string{"Start all services in one process with: [3]\n\n```sh\ngateway serve\n```"}, []string{"rain"}, "",
+			[]string{"Start all services in one process with: [3]\n\n```sh\ngateway serve\n```"},
+			[]string{"rain"},
+			"",
 		},
 		{
 			"a number", "Which port does the HTTP server listen on?",
-			[]string{"The HTTP server listens on port 8080.", "[3]"}, []string{"rain"}, "",
+			[]string{"The HTTP server listens on port 8080.", "[3]"},
+			[]string{"rain"},
+			"",
 		},
 		{
 			"a list comes with the line before it", "Which scopes can a budget belong to?",
-			[]string{"A budget belongs to one of four scopes: [2]\n\n- the organisation\n- a team\n- a user\n- a key"}, nil, "",
+			[]string{"A budget belongs to one of four scopes: [2]\n\n- the organisation\n- a team\n- a user\n- a key"},
+			nil, "",
 		},
 		{
 			"a table row can be read alone", "Who sets the window of a key?",
-			[]string{"key — Window: day; Who sets it: an admin"}, nil, "",
+			[]string{"key — Window: day; Who sets it: an admin"},
+			nil, "",
 		},
 		{
 			"HTML is read as text", "What is an e-mail address replaced by?",
-			[]string{"An e-mail address is replaced by a placeholder.", "[4]"}, []string{"<li>", "alert"}, "",
+			[]string{"An e-mail address is replaced by a placeholder.", "[4]"},
+			[]string{"<li>", "alert"},
+			"",
 		},
 		{
 			"expiry", "When does a hold expire?",
-			[]string{"A hold that nobody settles expires after ten minutes. [1]"}, nil, "",
+			[]string{"A hold that nobody settles expires after ten minutes. [1]"},
+			nil, "",
 		},
 	}
 	for _, tt := range tests {
