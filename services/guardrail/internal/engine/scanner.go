@@ -75,9 +75,8 @@ func (s *scanner) whole(text []byte) {
 	if s.injection != nil {
 		s.inject()
 	}
-	s.folded = s.view
-	if s.folded.Start == nil {
-		s.folded = normalize.View{}
+	if s.view.Start != nil {
+		s.folded = s.view // with what it grew to
 	}
 }
 

@@ -32,6 +32,9 @@ const (
 	injectWindow = 2 << 10
 	// maxKeptFindings bounds the findings that are kept after they were told.
 	maxKeptFindings = 32
+	// maxStep bounds what is taken in at once, and with it the memory of a
+	// stream, whatever the size of the pieces.
+	maxStep = 8 << 10
 )
 
 // NewStream begins a stream of one text.
@@ -45,11 +48,19 @@ func (e *Engine) NewStream(pol *policy.Compiled, dir policy.Direction, kind Kind
 
 // Push takes the next piece of the text and appends to dst what may pass now.
 // last says that the text ends here. After a block nothing passes.
-func (st *Stream) Push(dst []byte, piece string, last bool) (out []byte) {
+func (st *Stream) Push(dst []byte, piece string, last bool) []byte {
+	st.forget()
+	for len(piece) > maxStep {
+		dst = st.step(dst, piece[:maxStep], false)
+		piece = piece[maxStep:]
+	}
+	return st.step(dst, piece, last)
+}
+
+func (st *Stream) step(dst []byte, piece string, last bool) (out []byte) {
 	if st.blocked {
 		return dst
 	}
-	st.forget()
 	st.raw = append(st.raw, piece...)
 	if st.failed {
 		return st.pass(dst)

@@ -170,6 +170,28 @@ func TestStreamHoldIsBounded(t *testing.T) {
 	}
 }
 
+// A stream's memory does not grow with its pieces, its length or its findings.
+func TestStreamMemoryIsBounded(t *testing.T) {
+	e, pol := mustEngine(t), mustPolicy(t, policy.Default())
+	st := e.NewStream(pol, policy.Output, Text)
+	piece := strings.Repeat("word jane@example.com 日本語 ", 40_000)
+	var out []byte
+	for range 3 {
+		out = st.Push(out[:0], piece, false)
+	}
+	if kept := cap(st.raw) + 9*cap(st.s.view.Text); kept > 512<<10 {
+		t.Errorf("%d bytes kept after pieces of %d", kept, len(piece))
+	}
+	st.Findings()
+	for range 3000 {
+		out = st.Push(out[:0], "word jane@example.com ", false)
+		st.Findings()
+	}
+	if n := len(st.s.findings); n > 2*maxKeptFindings {
+		t.Errorf("%d findings kept", n)
+	}
+}
+
 // Long texts cross every limit: pieces of segments, swallowing, compaction.
 func TestStreamEqualsWholeLong(t *testing.T) {
 	e, pol := mustEngine(t), mustPolicy(t, policy.Default())
