@@ -13,7 +13,7 @@ func TestStreamSurvivesABrokenCheck(t *testing.T) {
 	broken := []policy.Bound{{Action: check.Mask, Check: &check.Check{Name: "broken", Detect: func(*check.Segment, []check.Match) []check.Match {
 		panic("broken")
 	}}}}
-	for mode, want := range map[string]string{policy.FailClosed: "harmless words ", policy.FailOpen: "harmless words call 12345 and more"} {
+	for mode, want := range map[string]string{policy.FailClosed: "harmless words call ", policy.FailOpen: "harmless words call 12345 and more"} {
 		p := policy.Default()
 		p.FailMode = mode
 		st := e.NewStream(mustPolicy(t, p), policy.Output, Text)
