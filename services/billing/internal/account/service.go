@@ -124,10 +124,13 @@ func (s *Service) ListUsers(ctx context.Context, organization string, page Page)
 // DeleteUser deletes a user and ends the user's keys.
 func (s *Service) DeleteUser(ctx context.Context, actor Actor, id string) error {
 	ended, err := s.store.DeleteUser(ctx, id, s.change(actor, "users.delete", "users/"+id))
+	if err != nil {
+		return err
+	}
 	for _, key := range ended {
 		s.changed(key)
 	}
-	return err
+	return nil
 }
 
 // ListEvents lists the audit log of an organisation, the newest first.

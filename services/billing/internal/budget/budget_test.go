@@ -1,11 +1,15 @@
 package budget
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/tollgate/tollgate/services/billing/internal/money"
 )
 
 func TestWindowStart(t *testing.T) {
@@ -53,5 +57,47 @@ func TestScopes(t *testing.T) {
 		if got := ValidScope("acme", name); got != want {
 			t.Errorf("ValidScope(acme, %s) = %v", name, got)
 		}
+	}
+}
+
+// oneBudget is a store with a single budget.
+type oneBudget struct{ Store }
+
+func (oneBudget) AllBudgets(context.Context) ([]Budget, error) {
+	return []Budget{{ID: "b", Organization: "acme", Scope: "keys/k1", Window: Day, Limit: 5}}, nil
+}
+
+func (oneBudget) Reserve(context.Context, Hold) (Hold, error) {
+	return Hold{}, errors.New("the store was asked")
+}
+
+func (oneBudget) Release(context.Context, string) error { return nil }
+
+func (oneBudget) Expire(context.Context, time.Time, int) (int, error) { return 0, nil }
+
+// TestScopesWithoutBudgetsDoNotReachTheStore also bounds what such a hold allocates.
+func TestScopesWithoutBudgetsDoNotReachTheStore(t *testing.T) {
+	index := NewIndex(oneBudget{})
+	if err := index.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	holds := NewHolds(index, oneBudget{}, Limits{DefaultTTL: time.Minute, MaxTTL: time.Hour})
+	ask := func(scopes Scopes, amount money.Amount) error {
+		_, err := holds.Create(t.Context(), Request{RequestID: "r", Scopes: scopes, Amount: amount})
+		return err
+	}
+	if err := ask(Scopes{Organization: "acme", Key: "k1"}, 1); err == nil {
+		t.Error("a scope with a budget does not reach the store")
+	}
+	if err := ask(Scopes{Organization: "acme", Key: "k1"}, 0); err != nil {
+		t.Errorf("nothing to reserve: %v", err)
+	}
+	unlimited := Scopes{Organization: "acme", Team: "eng", Key: "k2"}
+	if err := ask(unlimited, 1); err != nil {
+		t.Errorf("no budget: %v", err)
+	}
+	const ceiling = 4
+	if got := testing.AllocsPerRun(100, func() { _ = ask(unlimited, 1) }); got > ceiling {
+		t.Errorf("%v allocations, more than %d", got, ceiling)
 	}
 }

@@ -196,3 +196,12 @@ func BenchmarkPost(b *testing.B) {
 		}
 	}
 }
+
+func TestPostingAllocatesLittle(t *testing.T) {
+	const ceiling = 14
+	book, record := shippedPrices(t), example()
+	got := testing.AllocsPerRun(100, func() { _, _ = Post(book, record) })
+	if got > ceiling {
+		t.Errorf("%v allocations, more than %d", got, ceiling)
+	}
+}

@@ -30,7 +30,9 @@ func (s *Billing) CreateHold(ctx context.Context, r *billingv1.CreateHoldRequest
 		RequestID: r.GetRequestId(), Scopes: scopes, Amount: amount, Lease: r.GetLease(), TTL: r.GetTtl().AsDuration(),
 	})
 	var exceeded *budget.Exceeded
-	s.Meters.Held(ctx, errors.As(err, &exceeded))
+	if refused := errors.As(err, &exceeded); refused || err == nil {
+		s.Meters.Held(ctx, refused)
+	}
 	span.SetAttributes(
 		attribute.String("tollgate.request_id", r.GetRequestId()), attribute.String("tollgate.hold", hold.ID),
 		attribute.Int64("tollgate.hold.amount_nanousd", int64(amount)), attribute.Bool("tollgate.unpriced", unpriced),

@@ -11,8 +11,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"strings"
-	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"github.com/pressly/goose/v3"
@@ -69,7 +69,7 @@ var (
 
 // Open opens a database, brings its tables up to date and starts the writer.
 // A dsn that begins with postgres:// is a PostgreSQL address; anything else is
-// the path of an SQLite file, or ":memory:".
+// the path of an SQLite file.
 func Open(ctx context.Context, dsn string, options Options) (*Store, error) {
 	s := &Store{dialect: sqliteDialect}
 	var writes *sql.DB
@@ -100,10 +100,10 @@ func openSQLite(path string, options Options) (reads, writes *sql.DB, err error)
 		"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-32000)", "wal_autocheckpoint(8000)",
 		"synchronous(" + strings.ToUpper(string(orNormal(options.Durability))) + ")",
 	}}
-	name := "file:" + path + "?" + query.Encode()
-	if path == ":memory:" {
-		name = fmt.Sprintf("file:tollgate-%d?mode=memory&cache=shared&%s", time.Now().UnixNano(), query.Encode())
+	if err := makePrivate(path); err != nil {
+		return nil, nil, err
 	}
+	name := "file:" + escapePath.Replace(path) + "?" + query.Encode()
 	if writes, err = sql.Open("sqlite", name); err != nil {
 		return nil, nil, err
 	}
@@ -111,6 +111,19 @@ func openSQLite(path string, options Options) (reads, writes *sql.DB, err error)
 		return nil, nil, errors.Join(err, writes.Close())
 	}
 	return reads, writes, nil
+}
+
+// escapePath writes a path so that nothing in it is taken for a parameter.
+var escapePath = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
+
+// makePrivate makes the database file, readable by its owner alone; SQLite
+// gives the files beside it the same mode.
+func makePrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 func orNormal(durability Durability) Durability {

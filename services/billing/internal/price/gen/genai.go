@@ -269,15 +269,19 @@ func (o *opinion) later(base price.Entry) []price.Entry {
 	return entries
 }
 
-// carry adds classes that only the first list knows, raised as much as input was.
+// carry adds the classes that only the first list knows.
 func carry(later, before map[string]int64) {
+	for class := range before {
+		if _, ok := later[class]; !ok {
+			carryClass(later, before, class)
+		}
+	}
+}
+
+// carryClass raises a class as much as input was.
+func carryClass(later, before map[string]int64, class string) {
 	const input = "input"
-	for class, rate := range before {
-		if _, ok := later[class]; ok {
-			continue
-		}
-		if raised, err := scaled(rate, later[input], before[input]); err == nil {
-			later[class] = raised
-		}
+	if raised, err := scaled(before[class], later[input], before[input]); err == nil {
+		later[class] = raised
 	}
 }

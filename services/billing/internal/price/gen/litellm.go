@@ -185,19 +185,22 @@ func (m *litellmModel) rows() []price.Row {
 	return rows
 }
 
-// completeTier keeps a class that the tier does not list at its ordinary rate;
-// a class that the ordinary price does not list is a mistake in the list.
+// completeTier raises a class that the tier does not list as much as its input
+// is raised; thinking goes with output. A class that the ordinary price does
+// not list is a mistake in the list.
 func completeTier(rates, base map[string]int64) {
 	for class := range rates {
 		if _, ok := base[class]; !ok {
 			delete(rates, class)
 		}
 	}
-	for class, rate := range base {
-		if _, ok := rates[class]; ok || class == price.Reasoning.String() {
+	for class := range base {
+		if class == price.Reasoning.String() {
 			continue
 		}
-		rates[class] = max(rate, rates[price.Input.String()])
+		if _, ok := rates[class]; !ok {
+			carryClass(rates, base, class)
+		}
 	}
 }
 
