@@ -275,12 +275,20 @@ func seal(question string, notes []string, passages []Passage) string {
 	for _, t := range texts {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(t), t)
 	}
-	for {
+	return unused(texts, func() string {
 		code := letters(h.Sum(nil)[:4])
+		_, _ = h.Write([]byte{0})
+		return code
+	})
+}
+
+// unused draws until a code stands in none of the texts.
+func unused(texts []string, draw func() string) string {
+	for {
+		code := draw()
 		if !slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(t, code) }) {
 			return code
 		}
-		_, _ = h.Write([]byte{0})
 	}
 }
 

@@ -120,6 +120,18 @@ func TestDelimitersCannotBeForged(t *testing.T) {
 	}
 }
 
+func TestCodeThatATextHoldsIsDrawnAgain(t *testing.T) {
+	codes := []string{"aaaa", "bbbb", "cccc"}
+	draw := func() string {
+		c := codes[0]
+		codes = codes[1:]
+		return c
+	}
+	if got := unused([]string{"x bbbb", "an aaaa in it"}, draw); got != "cccc" {
+		t.Errorf("drew %s", got)
+	}
+}
+
 func TestBudgetHoldsAlways(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var hits []corpus.Hit

@@ -79,6 +79,35 @@ func TestDamageInTheMiddleIsRefused(t *testing.T) {
 	}
 }
 
+// What a process leaves that dies while it makes, deletes or compacts a
+// collection is removed, and never taken for a collection.
+func TestLeftoversAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	s, c := open(t, dir, Options{})
+	must(t, c.CreateCollection(t.Context(), definition("a")))
+	upsert(t, c, "a", doc{1, map[uint32]float32{1: 1}, map[string]any{"v": "new"}})
+	must(t, s.collections["a"].compact()) // the living log is the second now
+	left := copyDir(t, dir)
+	for _, path := range []string{"a/" + logName(1), "a/compacting.tmp", "b" + creatingSuffix + "/x", "c" + deletedSuffix + "/x"} {
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(left, path)), 0o700))
+		must(t, os.WriteFile(filepath.Join(left, path), []byte("rest"), 0o600))
+	}
+	got, err := reopen(t, left)
+	if err != nil || got[1] != "new" {
+		t.Fatalf("points %v, %v", got, err)
+	}
+	var names []string
+	must(t, filepath.WalkDir(left, func(path string, e os.DirEntry, err error) error {
+		if !e.IsDir() {
+			names = append(names, filepath.Base(path))
+		}
+		return err
+	}))
+	if fmt.Sprint(names) != fmt.Sprint([]string{logName(2), lockName}) {
+		t.Errorf("files %v", names)
+	}
+}
+
 func TestSecondProcessIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, Options{})
