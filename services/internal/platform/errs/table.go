@@ -34,7 +34,7 @@ var table = map[llmv1.ErrorReason]row{
 	llmv1.ErrorReason_ERROR_REASON_ALREADY_EXISTS:            {codes.AlreadyExists, http.StatusConflict, "the resource exists already"},
 	llmv1.ErrorReason_ERROR_REASON_CONFLICT:                  {codes.FailedPrecondition, http.StatusConflict, "the resource is not in the state that this needs"},
 	llmv1.ErrorReason_ERROR_REASON_RATE_LIMITED:              {codes.ResourceExhausted, http.StatusTooManyRequests, "a rate limit was reached"},
-	llmv1.ErrorReason_ERROR_REASON_BUDGET_EXCEEDED:           {codes.ResourceExhausted, http.StatusPaymentRequired, "a budget does not cover this request"},
+	llmv1.ErrorReason_ERROR_REASON_BUDGET_EXCEEDED:           {codes.ResourceExhausted, http.StatusTooManyRequests, "a budget does not cover this request"},
 	llmv1.ErrorReason_ERROR_REASON_INPUT_BLOCKED:             {codes.FailedPrecondition, http.StatusBadRequest, "a guardrail policy stopped the request"},
 	llmv1.ErrorReason_ERROR_REASON_OUTPUT_BLOCKED:            {codes.FailedPrecondition, http.StatusBadRequest, "a guardrail policy stopped the answer"},
 	llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED:               {codes.InvalidArgument, http.StatusBadRequest, "the target does not support this request"},

@@ -19,9 +19,9 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
+	"github.com/tollgate/tollgate/services/internal/providertest"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/provider/openaicompat"
-	"github.com/tollgate/tollgate/services/router/internal/provider/providertest"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
 )
 
