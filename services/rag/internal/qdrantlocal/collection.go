@@ -80,6 +80,7 @@ func createCollection(root string, def *qdrant.CreateCollection, opts Options) (
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create collection: %w", err), file.close())
 	}
+	file.path = filepath.Join(dir, logName(1))
 	return &collection{
 		dir: dir, opts: opts, def: def, schema: s, log: opts.Log.With("collection", def.GetCollectionName()),
 		file: file, generation: 1, index: newIndex(s),
