@@ -103,6 +103,14 @@ func writeJSON(w http.ResponseWriter, body []byte) {
 
 func writeError(w http.ResponseWriter, err error) { writeStatus(w, errs.From(err).HTTPStatus(), err) }
 
+// hopeless are the reasons whose status invites a retry that cannot help.
+var hopeless = map[llmv1.ErrorReason]bool{
+	llmv1.ErrorReason_ERROR_REASON_BUDGET_EXCEEDED: true,
+	llmv1.ErrorReason_ERROR_REASON_PROVIDER_AUTH:   true,
+	llmv1.ErrorReason_ERROR_REASON_CONFLICT:        true,
+	llmv1.ErrorReason_ERROR_REASON_ALREADY_EXISTS:  true,
+}
+
 // writeStatus answers with an error in the dialect's form.
 func writeStatus(w http.ResponseWriter, status int, err error) {
 	e := errs.From(err)
@@ -112,6 +120,9 @@ func writeStatus(w http.ResponseWriter, status int, err error) {
 	httpserver.SetRetryAfter(header, e)
 	if status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", "Bearer")
+	}
+	if hopeless[e.Reason] {
+		header.Set("X-Should-Retry", "false") // the SDKs would by the status
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(openai.AppendError(nil, e)) // the client has gone

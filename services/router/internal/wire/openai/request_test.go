@@ -116,6 +116,8 @@ func TestParseRequestRefuses(t *testing.T) {
 	}{
 		{"empty", ``, "", invalid},
 		{"array", `[]`, "", invalid},
+		{"open", `{`, "", invalid},
+		{"open array", `{"model":"m","messages":[`, "", invalid},
 		{"cut", user[:len(user)-2], "", invalid},
 		{"tail", user + `x`, "", invalid},
 		{"comma", `{"model":"m",}`, "", invalid},

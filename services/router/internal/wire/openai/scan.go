@@ -90,7 +90,10 @@ func (s *scanner) next(closing byte) bool {
 		s.peek()
 	}
 	s.first = false
-	return s.err == nil && s.at < len(s.data)
+	if s.at >= len(s.data) {
+		s.fail(errSyntax)
+	}
+	return s.err == nil
 }
 
 // key reads a member's name and the colon behind it.
