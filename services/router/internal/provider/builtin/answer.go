@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,10 +52,10 @@ func answer(r *provider.Request) (string, []*llmv1.Citation) {
 		return fmt.Sprintf(introduction, "No passage of a document came with this request."), nil
 	case len(chosen) == 0 || fit < leastFit:
 		return fmt.Sprintf(introduction, "Passages of documents came with this request, but none fits the question."), nil
-	case fit < goodFit:
-		return write(closest, x.arrange(chosen), r.Passages)
+	case fit < goodFit, q.wantsDefinition() && !slices.ContainsFunc(chosen, x.defines):
+		return write(closest, x.arrange(x.complete(chosen[:min(2, len(chosen))])), r.Passages)
 	default:
-		return write(opening, x.arrange(chosen), r.Passages)
+		return write(opening, x.arrange(x.complete(chosen)), r.Passages)
 	}
 }
 

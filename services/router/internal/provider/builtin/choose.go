@@ -12,7 +12,7 @@ const (
 	mostUnits  = 4
 	mostBytes  = 1100
 	worthwhile = 0.45
-	leastFit   = 0.2
+	leastFit   = 0.3
 	goodFit    = 0.45
 	redundancy = 0.7
 )
@@ -40,7 +40,7 @@ func (x *index) choose() ([]scored, float64) {
 		}
 		chosen, size = append(chosen, u), size+len(u.text)
 	}
-	return x.complete(chosen), x.fit(chosen)
+	return chosen, x.fit(chosen)
 }
 
 func has(chosen []scored, u *scored) bool {
@@ -101,11 +101,11 @@ func (x *index) complete(chosen []scored) []scored {
 func (x *index) fit(chosen []scored) float64 {
 	all, matched := 0.0, 0.0
 	for _, t := range x.q.terms {
-		w := x.q.weight[t] * x.idf[t]
-		all += w
-		if slices.ContainsFunc(chosen, func(c scored) bool { return c.matched[t] }) {
-			matched += w
+		w, best := x.q.weight[t]*x.idf[t], 0.0
+		for i := range chosen {
+			best = max(best, chosen[i].matched[t])
 		}
+		all, matched = all+w, matched+w*best
 	}
 	if all == 0 {
 		return 0

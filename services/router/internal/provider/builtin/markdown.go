@@ -24,7 +24,17 @@ type unit struct {
 	text    string // as it is quoted
 	heading string // the headings above it
 	lead    int    // place of the line that introduces its list, or -1
+	cells   string // for a row, its cells alone
+	label   string // for a row, the head of its table: it says what the cells are, and is not said by them
 	code    string // the short code block that it introduces, with its fences
+}
+
+// said is the text of a unit without what only labels it.
+func (u *unit) said() string {
+	if u.label == "" {
+		return u.text
+	}
+	return u.cells
 }
 
 // longestCode is the most bytes of code that are quoted with the line before it.

@@ -11,6 +11,7 @@ type question struct {
 	terms   []string           // in order, without repetition
 	weight  map[string]float64 // of each term
 	defines bool               // it asks what something is
+	names   bool               // it asks so with a noun
 	counts  bool               // it asks for a number or a time
 	does    bool               // it asks what to do
 }
@@ -73,6 +74,8 @@ func (q *question) shape(s string) {
 	for _, begin := range []string{"what is ", "what are ", "what's ", "who is ", "define ", "what does "} {
 		q.defines = q.defines || strings.Contains(s, begin)
 	}
+	q.names = q.names || (strings.HasPrefix(s, "what is ") || strings.HasPrefix(s, "what are ")) &&
+		!strings.HasSuffix(strings.TrimRight(s, "? "), "ed")
 	for _, begin := range []string{"how do i ", "how do you ", "how do we ", "how can i ", "how can we ", "how to ", "command", "where do i "} {
 		q.does = q.does || strings.Contains(s, begin)
 	}
@@ -109,3 +112,7 @@ func lastUserMessage(c *llmv1.Conversation) *llmv1.Message {
 	}
 	return nil
 }
+
+// wantsDefinition says whether the question is what one thing is: "what is a
+// hold?", but neither "what does it hold?" nor "what is held?".
+func (q *question) wantsDefinition() bool { return q.names && len(q.terms) == 1 }

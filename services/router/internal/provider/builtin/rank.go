@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -19,14 +20,18 @@ const formWeight = 0.6
 // asideWeight is what a word in brackets counts: it is mentioned, not spoken about.
 const asideWeight = 0.4
 
+// leadWeight is what a word counts that stands in the line above a list or the
+// head of a table.
+const leadWeight = 0.5
+
 // scored is a unit with how well it fits.
 type scored struct {
 	unit
 	score    float64
-	terms    []string        // its own, in order, without asides
-	aside    []string        // those in brackets
-	matched  map[string]bool // question terms in it, its headings or its lead
-	distinct map[string]bool // its own, as a set, without asides
+	terms    []string           // its own, in order, without asides
+	aside    []string           // those in brackets
+	matched  map[string]float64 // question terms in it, its headings or its lead, and how fully
+	distinct map[string]bool    // its own, as a set, without asides
 }
 
 // index holds what scoring needs of all units together.
@@ -43,8 +48,8 @@ type index struct {
 func rank(q question, units []unit) *index {
 	x := &index{q: q, idf: map[string]float64{}, headings: map[string]map[string]bool{}, forms: map[string]map[string]bool{}}
 	for _, u := range units {
-		main, aside := asides(u.text)
-		s := scored{unit: u, terms: terms(main), aside: terms(aside), matched: map[string]bool{}}
+		main, aside := asides(u.said())
+		s := scored{unit: u, terms: terms(main), aside: terms(aside), matched: map[string]float64{}}
 		s.distinct = toSet(s.terms)
 		x.mean += float64(len(s.terms)) / float64(len(units))
 		if _, ok := x.headings[u.heading]; !ok {
@@ -116,8 +121,11 @@ func (x *index) in(t string, words map[string]bool) float64 {
 func (x *index) score(u *scored) {
 	norm := bm25K * (1 - bm25B + bm25B*float64(len(u.terms))/max(x.mean, 1))
 	heading, lead := x.headings[u.heading], map[string]bool{}
-	if u.lead >= 0 {
+	switch {
+	case u.lead >= 0:
 		lead = x.leadOf(u).distinct
+	case u.label != "":
+		lead = toSet(terms(u.label))
 	}
 	all, own, under := 0.0, 0.0, 0.0
 	for _, t := range x.q.terms {
@@ -126,8 +134,8 @@ func (x *index) score(u *scored) {
 		tf := x.frequency(t, u.terms) + asideWeight*x.frequency(t, u.aside)
 		u.score += w * tf * (bm25K + 1) / (tf + norm)
 		in := max(x.in(t, u.distinct), asideWeight*x.in(t, toSet(u.aside)))
-		if near := x.in(t, lead); near > in {
-			u.score += 0.5 * w * (near - in)
+		if near := leadWeight * x.in(t, lead); near > in {
+			u.score += w * (near - in)
 			in = near
 		}
 		if above := x.in(t, heading); above > 0 {
@@ -135,7 +143,7 @@ func (x *index) score(u *scored) {
 			in = max(in, above)
 		}
 		if in > 0 {
-			u.matched[t] = true
+			u.matched[t] = in
 			own += w * in
 		}
 	}
@@ -214,7 +222,7 @@ func (x *index) form(u *scored) float64 {
 	if dangling(u.text) {
 		f *= 0.85
 	}
-	if x.q.defines && x.defines(u) {
+	if x.q.defines && x.defines(*u) {
 		f *= 1.5
 	}
 	switch code := codeShare(u); {
@@ -243,20 +251,21 @@ func codeShare(u *scored) float64 {
 	return float64(n) / float64(max(1, len(u.text)))
 }
 
-// defines says whether a unit begins with the thing asked for and says what it is.
-func (x *index) defines(u *scored) bool {
-	words := rawWords(u.text)
-	begin := 0
-	for begin < len(words) && (words[begin] == "a" || words[begin] == "an" || words[begin] == "the") {
-		begin++
-	}
-	if begin >= len(words) || x.q.weight[term(words[begin])] < weightQuestion {
-		return false
-	}
-	for _, w := range words[begin+1 : min(len(words), begin+4)] {
+// defines says whether a unit begins with the thing asked for and says what it
+// is, or says that something is called so.
+func (x *index) defines(u scored) bool {
+	words := slices.DeleteFunc(rawWords(u.text), func(w string) bool { return w == "a" || w == "an" || w == "the" })
+	asked := func(i int) bool { return i < len(words) && x.q.weight[term(words[i])] >= weightQuestion }
+	for i, w := range words {
 		switch w {
+		case "called", "named":
+			if asked(i + 1) {
+				return true
+			}
 		case "is", "are", "means", "holds", "keeps", "owns":
-			return true
+			if i > 0 && i < 4 && asked(0) {
+				return true
+			}
 		}
 	}
 	return false

@@ -107,7 +107,7 @@ func (s *splitter) table(trimmed, next string) bool {
 	case s.inTable && reDelim.MatchString(trimmed):
 		return true
 	case s.inTable && strings.Contains(trimmed, "|"):
-		s.add(row, rowText(s.header, cells(trimmed)))
+		s.addRow(cells(trimmed))
 		return true
 	case s.inTable:
 		s.inTable, s.lead = false, -1
@@ -141,6 +141,14 @@ func (s *splitter) flush() {
 	s.lead = -1
 	if n := len(s.units) - 1; n >= 0 && strings.HasSuffix(s.units[n].text, ":") {
 		s.lead = s.units[n].place
+	}
+}
+
+func (s *splitter) addRow(cells []string) {
+	n := len(s.units)
+	s.add(row, rowText(s.header, cells))
+	if len(s.units) > n {
+		s.units[n].cells, s.units[n].label = strings.Join(cells, " "), strings.Join(s.header, " ")
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 // soft words say little about what a question is about, but more than nothing.
 var soft = stems(`make use work handle happen get keep need take give go let stop prevent ensure allow
-	support thing way kind type different good best exactly actually please about`)
+	support thing way kind add set find type different good best exactly actually please about`)
 
 // stop words say nothing at all. Question words are among them.
 var stopWords = set(`a an the and or but if of to in on at by for with from as into onto than then so is are was
