@@ -8,7 +8,6 @@ import (
 	accountv1 "github.com/tollgate/tollgate/gen/tollgate/account/v1"
 	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
-	"github.com/tollgate/tollgate/services/billing"
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
