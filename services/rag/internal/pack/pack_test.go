@@ -38,6 +38,13 @@ func TestEstimate(t *testing.T) {
 	}
 }
 
+func TestEstimateAllocatesNothing(t *testing.T) {
+	text := strings.Repeat("The router's 3 retries, é and 東京.\n", 50)
+	if n := testing.AllocsPerRun(20, func() { Estimate(text) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func TestBlock(t *testing.T) {
 	b := Pack(Request{
 		Template: Template{Text: "Q: {{question}}\n{{context}}"}, Question: "why {{context}}?", Notes: []string{"Be kind."},

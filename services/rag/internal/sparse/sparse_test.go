@@ -73,6 +73,15 @@ func TestQueryCountsTerms(t *testing.T) {
 	}
 }
 
+// A question costs a bounded number of allocations: a few for each word that
+// is stemmed.
+func TestQueryAllocations(t *testing.T) {
+	const words, ceiling = 8, 100
+	if n := testing.AllocsPerRun(20, func() { Query("routers retried several failing attempts with growing pauses") }); n > ceiling {
+		t.Errorf("%v allocations for %d words, ceiling %d", n, words, ceiling)
+	}
+}
+
 func FuzzTerms(f *testing.F) {
 	f.Add("a.b_c-d'e’f maxTokens 東京 ﬁ")
 	f.Fuzz(func(t *testing.T, s string) {
