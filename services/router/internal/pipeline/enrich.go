@@ -43,7 +43,10 @@ func enrich(ctx context.Context, r *request) (err error) {
 	})
 	switch {
 	case err == nil:
-	case r.goesWithout(ctx, err):
+	case r.lacksCollection(err):
+		span.AddEvent("answered without context: the route's collection does not exist")
+		return nil
+	case r.pipeline.options.RagOpen && unavailable(ctx, err):
 		r.note(ctx, span, "answered without context: rag is unavailable", err)
 		return nil
 	case unavailable(ctx, err):
@@ -59,15 +62,10 @@ func enrich(ctx context.Context, r *request) (err error) {
 	return r.guardContext(ctx, found)
 }
 
-// goesWithout says whether a failure to enrich is passed over. What the client
-// asked for itself is not: a collection that is missing is then its to know.
-func (r *request) goesWithout(ctx context.Context, err error) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	if unavailable(ctx, err) {
-		return r.pipeline.options.RagOpen
-	}
+// lacksCollection says whether a collection of the route's is missing, as on a
+// fresh installation. That is no failure; if the client itself asked for the
+// collection, it is the client's to know.
+func (r *request) lacksCollection(err error) bool {
 	return errs.Is(err, llmv1.ErrorReason_ERROR_REASON_NOT_FOUND) && len(r.options.GetCollections()) == 0
 }
 
