@@ -194,6 +194,9 @@ func (s *scanner) skip() span {
 		return s.skipNested(c)
 	case '"':
 		t := s.text()
+		if s.err != nil {
+			return span{}
+		}
 		return span{t.start - 1, t.end + 1}
 	case 't':
 		return s.literal("true")
