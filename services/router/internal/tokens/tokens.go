@@ -141,9 +141,11 @@ func (c *Counter) Add(piece []byte) {
 	if c.table == nil {
 		return
 	}
+	sum, table := int64(0), c.table
 	for _, b := range piece {
-		c.milli += int64(c.table[b])
+		sum += int64(table[b])
 	}
+	c.milli += sum
 }
 
 // AddString counts a piece.
@@ -151,9 +153,11 @@ func (c *Counter) AddString(piece string) {
 	if c.table == nil {
 		return
 	}
+	sum, table := int64(0), c.table
 	for i := range len(piece) {
-		c.milli += int64(c.table[piece[i]])
+		sum += int64(table[piece[i]])
 	}
+	c.milli += sum
 }
 
 // addTokens adds a known number of tokens.

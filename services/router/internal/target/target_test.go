@@ -1,0 +1,67 @@
+package target
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/services/internal/platform/secret"
+	"github.com/tollgate/tollgate/services/router/internal/provider"
+)
+
+type adapter struct{ provider.Adapter }
+
+// A change of the configuration must not drop connections of targets that it
+// does not touch, nor keep an old credential of one that it does.
+func TestBuildKeepsWhatIsTheSame(t *testing.T) {
+	made := 0
+	kinds := map[string]Kind{"p": {New: func(provider.Target) (provider.Adapter, error) { made++; return &adapter{}, nil }, Lacks: Images}}
+	retries := func(n int) *int { return &n }
+	cfg := func(key string) []provider.Target {
+		return []provider.Target{
+			{Name: "same", Provider: "p", Models: provider.NewModels("a", "*"), APIKey: secret.New("k"), Retries: retries(1)},
+			{Name: "other", Provider: "p", APIKey: secret.New(key)},
+		}
+	}
+	first, err := Build(cfg("old"), kinds, nil)
+	if err != nil || made != 2 {
+		t.Fatal(made, err)
+	}
+	second, err := Build(cfg("new"), kinds, first)
+	if err != nil || made != 3 {
+		t.Fatalf("%d adapters were made: %v", made, err)
+	}
+	if second[0].Adapter != first[0].Adapter || second[1].Adapter == first[1].Adapter {
+		t.Error("the wrong adapter was kept")
+	}
+	if second[0].Health != first[0].Health || second[1].Health != first[1].Health {
+		t.Error("health was forgotten")
+	}
+	if second[0].Lacks != Images || second[0].Timeouts != provider.DefaultTimeouts {
+		t.Errorf("target %+v", second[0])
+	}
+	if _, err := Build([]provider.Target{{Name: "x", Provider: "q"}}, kinds, nil); err == nil {
+		t.Error("an unknown provider was built")
+	}
+}
+
+func TestMeanFollowsSamples(t *testing.T) {
+	var h Health
+	for range 100 {
+		h.Begin()
+		h.End(Good, time.Now(), time.Second)
+	}
+	for range 8 {
+		h.Begin()
+		h.End(Good, time.Now(), 2*time.Second)
+	}
+	mean := h.Report().GetMeanTimeToFirstToken().AsDuration()
+	if mean < 1500*time.Millisecond || mean > 1800*time.Millisecond { // 2 - (7/8)^8
+		t.Errorf("mean %v", mean)
+	}
+}
+
+func TestCapabilityNames(t *testing.T) {
+	if got := (Embeddings | Audio).String(); got != "embeddings, audio" {
+		t.Error(got)
+	}
+}
