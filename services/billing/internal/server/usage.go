@@ -129,8 +129,20 @@ func (s *Billing) settle(stream billingv1.BillingService_RecordUsageServer, batc
 			return err
 		}
 	}
-	span.SetAttributes(attribute.Int64("tollgate.cost_nanousd", cost))
+	if span.IsRecording() {
+		span.SetAttributes(attribute.Int64("tollgate.cost_nanousd", cost), attribute.StringSlice("tollgate.request_ids", requestIDs(batch)))
+	}
 	return public(failure)
+}
+
+// requestIDs names the first requests of a batch.
+func requestIDs(batch []received) []string {
+	const most = 16
+	var ids []string
+	for _, item := range batch[:min(len(batch), most)] {
+		ids = append(ids, item.record.GetRequestId())
+	}
+	return ids
 }
 
 // foreign refuses a record that names another organisation than the caller

@@ -56,15 +56,16 @@ type dialect struct {
 	begin string
 	// lock is appended to a SELECT whose rows are about to change.
 	lock string
-	// advisory: several processes may write, and order themselves by advisory locks.
-	advisory bool
+	// server: reached over a network, and written by several processes, which
+	// order themselves by advisory locks.
+	server bool
 	// numbered: placeholders are $1, $2, … in place of ?.
 	numbered bool
 }
 
 var (
 	sqliteDialect   = dialect{goose: goose.DialectSQLite3, folder: "migrations/sqlite", begin: "BEGIN IMMEDIATE"}
-	postgresDialect = dialect{goose: goose.DialectPostgres, folder: "migrations/postgres", begin: "BEGIN", lock: " FOR UPDATE", advisory: true, numbered: true}
+	postgresDialect = dialect{goose: goose.DialectPostgres, folder: "migrations/postgres", begin: "BEGIN", lock: " FOR UPDATE", server: true, numbered: true}
 )
 
 // Open opens a database, brings its tables up to date and starts the writer.

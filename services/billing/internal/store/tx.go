@@ -8,18 +8,34 @@ import (
 )
 
 // tx runs statements of the writer's transaction. Statements are prepared once
-// per connection. None is cancelled on its own: that would break the transaction.
+// per connection. None is cancelled by a caller: that would break the
+// transaction for all who share it.
 type tx struct {
+	ctx      context.Context // bounds the transaction
 	conn     *sql.Conn
 	dialect  dialect
 	prepared map[string]*sql.Stmt
+}
+
+// bound sets the transaction's time limit and returns what ends it. SQLite
+// needs none, and watching for one costs a goroutine per statement.
+func (t *tx) bound() (end func()) {
+	if !t.dialect.server {
+		return func() {}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeLimit)
+	t.ctx = ctx
+	return func() {
+		cancel()
+		t.ctx = context.Background()
+	}
 }
 
 func (t *tx) statement(query string) (*sql.Stmt, error) {
 	if stmt, ok := t.prepared[query]; ok {
 		return stmt, nil
 	}
-	stmt, err := t.conn.PrepareContext(context.Background(), t.dialect.bind(query))
+	stmt, err := t.conn.PrepareContext(t.ctx, t.dialect.bind(query))
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +49,7 @@ func (t *tx) command(text string) error {
 	if err != nil {
 		return err
 	}
-	_, err = stmt.Exec()
+	_, err = stmt.ExecContext(t.ctx)
 	return err
 }
 
@@ -43,7 +59,7 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	result, err := stmt.Exec(args...)
+	result, err := stmt.ExecContext(t.ctx, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -56,7 +72,7 @@ func (t *tx) row(query string, args []any, into ...any) error {
 	if err != nil {
 		return err
 	}
-	return stmt.QueryRow(args...).Scan(into...)
+	return stmt.QueryRowContext(t.ctx, args...).Scan(into...)
 }
 
 // rows runs a query and scans each row.
@@ -65,7 +81,7 @@ func (t *tx) rows(query string, args []any, scan func(scanner) error) error {
 	if err != nil {
 		return err
 	}
-	found, err := stmt.Query(args...)
+	found, err := stmt.QueryContext(t.ctx, args...)
 	if err != nil {
 		return err
 	}
@@ -90,7 +106,7 @@ func (t *tx) exclude(kind int, organization string) error {
 }
 
 func (t *tx) advise(function string, kind int, organization string) error {
-	if !t.dialect.advisory {
+	if !t.dialect.server {
 		return nil
 	}
 	_, err := t.exec(`SELECT `+function+`(CAST(? AS INTEGER), hashtext(?))`, kind, storable(organization))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrClosed means that the store was closed before an operation began.
@@ -191,6 +192,7 @@ func (w *writer) transact(batch []*operation) error {
 	if err != nil {
 		return err
 	}
+	defer tx.bound()()
 	if err := tx.command(w.dialect.begin); err != nil {
 		return err
 	}
@@ -223,16 +225,22 @@ func (w *writer) guarded(tx *tx, op *operation) error {
 	return tx.command("RELEASE SAVEPOINT op")
 }
 
+// writeLimit bounds connecting and one transaction on a server: a network that
+// swallows everything must not stop the writer for ever.
+const writeLimit = 30 * time.Second
+
 // open returns the session, with a fresh connection if there is none.
 func (w *writer) open() (*tx, error) {
 	if w.session != nil {
 		return w.session, nil
 	}
-	conn, err := w.db.Conn(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), writeLimit)
+	defer cancel()
+	conn, err := w.db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w.session = &tx{conn: conn, dialect: w.dialect, prepared: map[string]*sql.Stmt{}}
+	w.session = &tx{ctx: context.Background(), conn: conn, dialect: w.dialect, prepared: map[string]*sql.Stmt{}}
 	return w.session, nil
 }
 
