@@ -27,7 +27,7 @@ func assigned(s *Segment, out []Match) []Match {
 			for j < len(t) && valueByte(t[j]) {
 				j++
 			}
-			if end := trimValue(t, i, j); secretValue(t[i:end], strict) {
+			if end := trimValue(t, i, j); at(t, j) != '(' && secretValue(t[i:end], strict) {
 				out = append(out, Match{Start: i, End: end, Entity: "SECRET", Score: 0.8})
 			}
 		}
@@ -101,7 +101,7 @@ func (s *Segment) assignedTo(i int) (strict, ok bool) {
 }
 
 // namesAbout lists what a name ends with that is about a secret, not one.
-var namesAbout = words("name", "length", "len", "size", "url", "uri", "path", "file", "type", "count", "ttl", "expiry", "expires", "in", "id")
+var namesAbout = words("pem", "json", "crt", "txt", "go", "py", "name", "length", "len", "size", "url", "uri", "path", "file", "type", "count", "ttl", "expiry", "expires", "in", "id")
 
 func namesSecret(name []byte) (strict, ok bool) {
 	for _, about := range namesAbout {
@@ -131,11 +131,14 @@ func secretValue(v []byte, strict bool) bool {
 	if bytes.Contains(v, []byte("://")) || bytes.HasPrefix(v, []byte("$")) || bytes.HasPrefix(v, []byte("<")) {
 		return false
 	}
-	digits, letters, other := 0, 0, 0
-	for _, b := range v {
+	digits, runs, letters, other := 0, 0, 0, 0
+	for i, b := range v {
 		switch {
 		case isDigit(b):
 			digits++
+			if i == 0 || !isDigit(v[i-1]) {
+				runs++
+			}
 		case isLetter(b):
 			letters++
 		default:
@@ -145,14 +148,27 @@ func secretValue(v []byte, strict bool) bool {
 	if !strict {
 		return len(v) >= minValue && len(v) <= 128 && random(v, 4) && (digits > 0 && letters > 0 || other > 0 && letters > 0 && digits > 0)
 	}
-	if len(v) < 10 || len(v) > 2048 || digits == 0 && (len(v) < 24 || !mixedCase(v)) || !random(v, 6) {
+	if len(v) < 10 || len(v) > 2048 || digits == 0 || !random(v, 6) || isPath(v, digits) {
 		return false
 	}
-	if letters == 0 {
-		return digits >= 15 && entropy(v) >= 2.5
-	}
 	h := entropy(v)
-	return h >= 2.8 && digits*20 >= len(v) || h >= 4 && mixedCase(v)
+	if letters == 0 {
+		return digits >= 15 && h >= 2.5
+	}
+	if runs < 2 && len(v) < 32 {
+		return false // a name with a number in it: RSA2048PrivateKey
+	}
+	return h >= 2.8 && digits*10 >= len(v) || h >= 3.8 && mixedCase(v)
+}
+
+// isPath reports whether a value names a file or a field rather than being
+// random: a/b.pem, cfg.retry2.max.
+func isPath(v []byte, digits int) bool {
+	dot := bytes.LastIndexByte(v, '.')
+	if dot < 0 {
+		return false
+	}
+	return bytes.IndexByte(v, '/') >= 0 || digits*10 < len(v) || len(v)-dot-1 <= 4 && bytes.Count(v, []byte(".")) == 1
 }
 
 func mixedCase(v []byte) bool {

@@ -12,9 +12,10 @@ var (
 	phoneWords = words("phone", "telephone", "tel", "mobile", "cell", "cellphone", "fax", "whatsapp", "hotline",
 		"telefon", "telefonnummer", "handy", "handynummer", "mobil", "mobilnummer", "telefono", "movil", "celular",
 		"portable", "cellulare", "telemovel", "phone number", "desk", "landline", "numero de telephone")
-	phoneHints = words("call", "calling", "call me", "text", "sms", "dial", "ring", "reach", "reached", "contact",
-		"answering", "messages to", "message", "registered", "ruf", "anrufen", "erreichbar", "appelez",
-		"llama", "llamar", "chiama", "chiamare", "ligue", "ligar")
+	phoneHints = words("call me", "call us", "call him", "call her", "call them", "call at", "call on", "calling", "text me", "text us",
+		"sms", "dial", "ring me", "me on", "me at", "us on", "us at", "reach me", "reached at", "contact me", "contact us", "answering at",
+		"messages to", "message me", "registered", "anrufen", "erreichbar", "rufen", "appelez", "appeler", "llama", "llamar",
+		"chiama", "chiamare", "ligue", "ligar")
 )
 
 // detectPhone finds phone numbers: international ones that the numbering plan
@@ -45,7 +46,7 @@ const maxPhoneGroups = 8
 
 func phoneEnd(s *Segment, i int) int {
 	t := s.Text
-	if t[i] != '+' && !startsNumber(t, s.Left, i) || i > 0 && (t[i-1] == '.' || t[i-1] == ':' && isDigit(at(t, i-2)) || t[i-1] == '-' && isDigit(at(t, i-2))) {
+	if t[i] != '+' && !startsNumber(t, s.Left, i) || i > 0 && (t[i-1] == '.' || t[i-1] == ':' && isDigit(at(t, i-2)) || t[i-1] == '-' && t[i] != '+' && isAlnum(at(t, i-2))) {
 		return -1
 	}
 	groups := phoneGroups(t, i)
@@ -154,30 +155,51 @@ func looksLikePhone(c *context, end, digits, groups int) bool {
 	if bytes.HasPrefix(text, []byte("(")) && !bytes.Contains(text, []byte(")")) {
 		return false
 	}
-	if text[0] == '+' || bytes.HasPrefix(text, []byte("00")) && digits >= 10 {
-		return validInternational(text) || digits >= 9 && c.announced()
+	if text[0] == '+' {
+		return validInternational(text, false) || digits >= 9 && c.announced()
+	}
+	if bytes.HasPrefix(text, []byte("00")) && digits >= 10 {
+		return c.announced() || !pairs(text) && validInternational(text, true)
 	}
 	if digits <= 11 && northAmerican(text, groups) {
 		return true
 	}
-	if looksLikeDate(text, groups) {
-		return false
-	}
 	if c.announced() {
 		return true
+	}
+	if looksLikeDate(text) {
+		return false
 	}
 	written := groups > 1 && digits <= 12 || text[0] == '0' && digits >= 9
 	return written && c.hinted()
 }
 
-func validInternational(text []byte) bool {
+// pairs reports whether digits stand in pairs only, as in a dump of bytes.
+func pairs(text []byte) bool {
+	run := 0
+	for _, b := range text {
+		if !isDigit(b) {
+			run = 0
+			continue
+		}
+		if run++; run > 2 {
+			return false
+		}
+	}
+	return true
+}
+
+func validInternational(text []byte, strict bool) bool {
 	number := string(text)
 	if number[0] != '+' {
 		number = "+" + number[2:]
 	}
 	// "(0)" is a trunk prefix that callers from abroad leave out.
 	n, err := phonenumbers.Parse(string(bytes.ReplaceAll([]byte(number), []byte("(0)"), nil)), "")
-	return err == nil && phonenumbers.IsPossibleNumber(n)
+	if err != nil || strict {
+		return err == nil && phonenumbers.IsValidNumber(n)
+	}
+	return phonenumbers.IsPossibleNumber(n)
 }
 
 // northAmerican accepts [1] NXX NXX XXXX with separators, N being 2 to 9.
@@ -202,14 +224,39 @@ func northAmerican(text []byte, groups int) bool {
 	return !isDigit(text[k]) && isDigit(text[k-1]) && isDigit(text[k-3]) && !isDigit(text[k-4])
 }
 
-// looksLikeDate tells 2024-05-17, 17.05.2024 and the like from phone numbers.
-func looksLikeDate(text []byte, groups int) bool {
-	if groups < 3 || len(text) < 8 {
-		return false
+// looksLikeDate tells 2024-05-17, 3/11/2024, 2005-2008 and addresses of
+// machines from phone numbers.
+func looksLikeDate(text []byte) bool {
+	var buf [maxPhoneGroups]group
+	groups := buf[:0]
+	dots := 0
+	for i := 0; i < len(text) && len(groups) < maxPhoneGroups; i++ {
+		if text[i] == '.' {
+			dots++
+		}
+		if !isDigit(text[i]) {
+			continue
+		}
+		g := group{start: i}
+		for i < len(text) && isDigit(text[i]) {
+			i++
+		}
+		g.end = i
+		i--
+		groups = append(groups, g)
 	}
-	year := func(y []byte) bool { return len(y) >= 4 && (string(y[:2]) == "19" || string(y[:2]) == "20") }
-	if len(text) >= 10 && year(text) && !isDigit(text[4]) && !isDigit(text[7]) {
-		return true
+	year := func(g group) bool {
+		y := string(text[g.start:g.end])
+		return len(y) == 4 && (y[:2] == "19" || y[:2] == "20")
 	}
-	return len(text) == 10 && year(text[6:]) && !isDigit(text[2]) && !isDigit(text[5])
+	switch {
+	case len(groups) == 2:
+		return year(groups[0]) && year(groups[1])
+	case len(groups) == 3:
+		first, last := year(groups[0]), year(groups[2])
+		return groups[1].len() <= 2 && (first && groups[2].len() <= 2 || last && groups[0].len() <= 2)
+	case len(groups) == 4 || len(groups) == 5:
+		return dots == 3 && groups[3].len() <= 3 && groups[0].len() <= 3
+	}
+	return false
 }

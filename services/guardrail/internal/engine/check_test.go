@@ -43,6 +43,8 @@ func TestChecks(t *testing.T) {
 		{"phone", "on 2024-05-17 we sold 1234567 of 17.05.2024", ""},
 		{"phone", "the microphone 12345678 was broken", ""},
 		{"phone", "order number 12345678", ""},
+		{"phone", "text: 192.168.1.1/35, 2005-2008, 11/3/2024, R-00140-37445, call 1 of 10 - 10011", ""},
+		{"phone", "please call me at 0494 92 82 32", "0494 92 82 32"},
 		{"ip_address", "at 10.0.0.1:8080 and 2001:db8::1, ::1", "10.0.0.1|2001:db8::1|::1"},
 		{"ip_address", "version 1.2.3.4 at 12:30:45, std::string a::b 1.2.3.4.5 256.1.1.1", ""},
 		{"api_key", "AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"},
@@ -53,6 +55,7 @@ func TestChecks(t *testing.T) {
 		{"api_key", "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"},
 		{"api_key", "postgres://app:s3cr3t!pw@db/x", "s3cr3t!pw"},
 		{"api_key", "the secret of a good password is length; max_tokens = 4096, api_key = YOUR_API_KEY_HERE, sk-learn, token: xxxxxxxxxxxxxxxxxxxx", ""},
+		{"api_key", `"x509/server1_key.pem", "x509/client_ca_cert.pem" tokens: cc.sc.retry2Throttling.MaxTokens, "const-key-1": "const-val-1", token = orig2ReadSubjectTokenFrom(x)`, ""},
 		{"api_key", "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", ""},
 	} {
 		var got []string
