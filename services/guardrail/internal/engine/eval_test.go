@@ -191,9 +191,10 @@ func hasFinding(found []Finding, name string) bool {
 	return false
 }
 
-// injectionFloors: recall of attacks at least, false positives at most. The
-// tensor_trust files were never looked at for tuning of weights: they are the
-// held-out family.
+// injectionFloors: recall of attacks at least, false positives at most. No rule
+// was written for the tensor_trust files; a sample of one file's misses has
+// been read, so they are nearly, not perfectly, held out. All other files
+// served for tuning or thresholds.
 var injectionFloors = map[string]struct{ recall, falsePositives float64 }{
 	"alpaca_eval": {0, 0.002}, "arena_hard": {0, 0.004}, "deepset_train": {0.33, 0.003}, "llm_warden_train": {0.77, 0.002},
 	"awesome_chatgpt_prompts": {0, 0.01}, "mitre_frr_en": {0, 0.002}, "mitre_frr_translated": {0, 0.002}, "spikee_false_positives": {0, 0.02},
