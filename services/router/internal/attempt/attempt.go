@@ -114,7 +114,7 @@ func (a *Attempt) call() observe.Call {
 
 // End ends the attempt; only the first call counts. It frees the connection.
 func (a *Attempt) End(end End) {
-	if a == nil || a.ended {
+	if a.Ended() {
 		return
 	}
 	a.ended = true
@@ -136,6 +136,9 @@ func (a *Attempt) End(end End) {
 	observe.EndCall(a.spans[1], &a.answer)
 	observe.EndAttempt(a.spans[0], &a.answer)
 }
+
+// Ended says whether End was called, or there is nothing to end.
+func (a *Attempt) Ended() bool { return a == nil || a.ended }
 
 // SetUsage tells telemetry what the ledger wrote down.
 func (a *Attempt) SetUsage(u *llmv1.Usage) { a.answer.Usage = u }

@@ -87,7 +87,7 @@ func (r *Runner) Open(ctx context.Context, job *Job) (*Stream, error) {
 
 // run tries the candidates in their order until try succeeds.
 func (r *Runner) run(ctx context.Context, job *Job, operation string, try func(*Attempt) error) (*Attempt, error) {
-	failure := errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "no target is left to try")
+	var failure *errs.Error
 	number := 0
 	for i := range job.Order {
 		left := job.Order[i].Target.MaxAttempts()
@@ -118,6 +118,9 @@ func (r *Runner) run(ctx context.Context, job *Job, operation string, try func(*
 				return nil, errs.From(ctx.Err()).WithCause(failure)
 			}
 		}
+	}
+	if failure == nil {
+		failure = errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "no target is left to try")
 	}
 	return nil, failure
 }

@@ -105,6 +105,7 @@ func (r *request) estimated() tokens.Estimate {
 func hold(ctx context.Context, r *request) (err error) {
 	ctx, span := telemetry.Start(ctx, "router.hold")
 	defer func() { telemetry.End(span, err) }()
+	r.scopes = settling.Scopes(r.principal)
 	response, err := r.pipeline.peers.Holder.Hold(ctx, r.holdRequest())
 	switch {
 	case err == nil:
@@ -134,7 +135,7 @@ func (r *request) holdRequest() *billingv1.CreateHoldRequest {
 		Source: llmv1.UsageSource_USAGE_SOURCE_ESTIMATED,
 	}
 	request := &billingv1.CreateHoldRequest{
-		RequestId: r.id, Scopes: settling.Scopes(r.principal),
+		RequestId: r.id, Scopes: r.scopes,
 		Candidates: make([]*billingv1.CreateHoldRequest_Candidate, 0, len(r.decision.Order)),
 		Ttl:        durationpb.New(r.pipeline.options.RequestTimeout + holdGrace),
 	}

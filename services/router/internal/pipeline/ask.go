@@ -30,7 +30,7 @@ func decide(ctx context.Context, r *request) error {
 // job is what the request wants of its targets.
 func (r *request) job() *attempt.Job {
 	r.ledger = settling.NewLedger(settling.Request{
-		ID: r.id, Principal: r.principal, Model: r.model, Metadata: r.conversation.GetMetadata(),
+		ID: r.id, Scopes: r.scopes, Model: r.model, Metadata: r.conversation.GetMetadata(),
 		Hold: r.hold, Estimate: r.estimate,
 	}, r.pipeline.peers.Recorder, r.pipeline.log)
 	job := &attempt.Job{Order: r.decision.Order, Ledger: r.ledger, Embed: r.texts}

@@ -41,6 +41,7 @@ type request struct {
 	decision    route.Decision    // authorise, decide
 	estimate    tokens.Estimate   // reserve
 	reservation limit.Reservation // reserve
+	scopes      *billingv1.Scopes // hold
 	hold        string            // hold
 	revisions   map[int]string    // guardInput
 	enrichment  enrichment        // enrich
@@ -55,7 +56,6 @@ type request struct {
 	opened  bool            // the sink is open
 	pending []*stream.Chunk // what came before the first content
 	failure *errs.Error
-	passed  bool // all stages did
 }
 
 // enrichment is what goes into the prompt besides what the client sent.
@@ -106,7 +106,6 @@ func (r *request) pass(ctx context.Context, stages ...stage) error {
 			return r.failure
 		}
 	}
-	r.passed = true
 	return nil
 }
 
@@ -127,7 +126,9 @@ func (r *request) public(ctx context.Context, err error) *errs.Error {
 // end leaves nothing open, whatever ended the request: an error, a client that
 // went away, a panic on its way through.
 func (r *request) end(ctx context.Context) {
-	r.attempt.End(attempt.End{Outcome: r.outcome(), Err: r.endErr(), Last: true})
+	if !r.attempt.Ended() {
+		r.attempt.End(attempt.End{Outcome: r.outcome(), Err: r.endErr(), Last: true})
+	}
 	used := int64(0)
 	if r.ledger != nil {
 		used = r.ledger.Used()

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -121,8 +122,27 @@ func startText(p *llmv1.Part) (*string, stream.Kind) {
 	}
 }
 
-// delta checks one piece and appends what may pass of it.
+// maxPiece is the most that one step of a scan takes.
+const maxPiece = 1 << 20
+
+// delta checks a delta, in as many pieces as it takes.
 func (g *guard) delta(e stream.Event) error {
+	for len(e.Delta) > maxPiece {
+		cut := maxPiece
+		for cut > maxPiece-utf8.UTFMax && !utf8.RuneStart(e.Delta[cut]) {
+			cut--
+		}
+		head := e
+		head.Delta, e.Delta = e.Delta[:cut], e.Delta[cut:]
+		if err := g.piece(head); err != nil {
+			return err
+		}
+	}
+	return g.piece(e)
+}
+
+// piece checks one piece and appends what may pass of it.
+func (g *guard) piece(e stream.Event) error {
 	if len(e.Delta) == 0 {
 		g.out.Events = append(g.out.Events, e)
 		return nil

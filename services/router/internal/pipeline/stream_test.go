@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -226,6 +227,21 @@ func TestPartMayGoOnAfterItsEnd(t *testing.T) {
 	}
 }
 
+func TestLargeDeltaIsCheckedInPieces(t *testing.T) {
+	text := strings.Repeat("€", maxPiece) + "secret"
+	w := newWorld(t)
+	w.model.chunks = []*stream.Chunk{say(text), events(stream.Event{Kind: stream.Finish})}
+	c, err := streamed(w)
+	if want := strings.Repeat("€", maxPiece) + "[X]"; err != nil || c.text != want {
+		t.Errorf("%d bytes became %d, want %d: %v", len(text), len(c.text), len(want), err)
+	}
+	for _, d := range w.scanner.deltas {
+		if len(d.Text) > maxPiece || !utf8.ValidString(d.Text) {
+			t.Errorf("a piece of %d bytes, valid %v", len(d.Text), utf8.ValidString(d.Text))
+		}
+	}
+}
+
 // However a text is cut, what the client gets is the masked whole.
 func TestAnyCut(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -284,7 +300,7 @@ func openEndless(t testing.TB, w *world) *attempt.Stream {
 	p := w.pipeline()
 	r, ctx := p.begin(context.Background(), w.call("hello"))
 	t.Cleanup(r.cancel)
-	if err := r.pass(ctx, authorise, reserve, decide); err != nil {
+	if err := r.pass(ctx, authorise, reserve, hold, decide); err != nil {
 		t.Fatal(err)
 	}
 	job := r.job()
@@ -297,6 +313,21 @@ func openEndless(t testing.TB, w *world) *attempt.Stream {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// The fakes make about 15 of these.
+func TestGenerateStaysCheap(t *testing.T) {
+	w := newWorld(t)
+	w.checker.input, w.checker.output = false, false
+	p, call := w.pipeline(), w.call("hello, how are you today?")
+	if n := testing.AllocsPerRun(200, func() {
+		w.recorder.final, w.model.asked, w.holder.requests = w.recorder.final[:0], w.model.asked[:0], w.holder.requests[:0]
+		if _, err := p.Generate(context.Background(), call); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 80 {
+		t.Errorf("%v allocations a request", n)
+	}
 }
 
 func BenchmarkGenerate(b *testing.B) {

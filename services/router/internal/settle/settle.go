@@ -27,12 +27,12 @@ type Journal interface {
 
 // Request is what the records of one request have in common.
 type Request struct {
-	ID        string
-	Principal *auth.Principal
-	Model     string // as the client named it
-	Metadata  map[string]string
-	Hold      string
-	Estimate  tokens.Estimate
+	ID       string
+	Scopes   *billingv1.Scopes
+	Model    string // as the client named it
+	Metadata map[string]string
+	Hold     string
+	Estimate tokens.Estimate
 }
 
 // Ledger writes the records of one request. It implements attempt.Ledger and
@@ -78,7 +78,7 @@ func (l *Ledger) Begin(ctx context.Context, a *attempt.Attempt) error {
 	l.current = &billingv1.UsageRecord{
 		RequestId:      l.ID,
 		Attempt:        int32(a.Number),
-		Scopes:         Scopes(l.Principal),
+		Scopes:         l.Scopes,
 		PricedModel:    Priced(&a.Candidate),
 		Target:         t.Name,
 		RequestedModel: l.Model,
