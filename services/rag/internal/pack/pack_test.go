@@ -28,8 +28,16 @@ func TestEstimate(t *testing.T) {
 		in   string
 		want int
 	}{
-		{"", 0}, {"a", 1}, {"hello world", 2}, {"international", 3}, {"12345", 2}, {"a.b", 3},
-		{"a\n\n\nb", 3}, {"        x", 3}, {"東京", 2}, {"éé", 1},
+		{"", 0},
+		{"a", 1},
+		{"hello world", 2},
+		{"international", 3},
+		{"12345", 2},
+		{"a.b", 3},
+		{"a\n\n\nb", 3},
+		{"        x", 3},
+		{"東京", 2},
+		{"éé", 1},
 	}
 	for _, tc := range cases {
 		if got := Estimate(tc.in); got != tc.want {

@@ -61,8 +61,8 @@ type sparseVector struct {
 	values  []float32
 }
 
-// vectorsOf checks a point's vectors against the schema. The client spells a
-// vector in an older and a newer way; both are read.
+// vectorsOf checks a point's vectors against the schema. The API's older way of
+// writing a vector, which the client no longer uses, is refused.
 func (s schema) vectorsOf(in *qdrant.Vectors, limits Limits) (vectors, error) {
 	var out vectors
 	named := map[string]*qdrant.Vector{}
@@ -104,11 +104,10 @@ func (s schema) vectorsOf(in *qdrant.Vectors, limits Limits) (vectors, error) {
 func noVector(name string) error { return invalid("Not existing vector name error: %s", name) }
 
 func denseOf(v *qdrant.Vector, p denseParams) ([]float32, error) {
-	data := v.GetDense().GetData()
-	if data == nil {
-		data = v.GetData() //nolint:staticcheck // the older spelling
+	if v.GetDense() == nil {
+		return nil, invalid("Expected a dense vector")
 	}
-	return checkedDense(data, p)
+	return checkedDense(v.GetDense().GetData(), p)
 }
 
 // checkedDense copies a vector; for cosine it is scaled to length one, as
@@ -140,9 +139,6 @@ func checkedDense(data []float32, p denseParams) ([]float32, error) {
 func sparseOf(v *qdrant.Vector, limits Limits) (sparseVector, error) {
 	if sp := v.GetSparse(); sp != nil {
 		return checkedSparse(sp.GetIndices(), sp.GetValues(), limits)
-	}
-	if idx := v.GetIndices(); idx != nil { //nolint:staticcheck // the older spelling
-		return checkedSparse(idx.GetData(), v.GetData(), limits) //nolint:staticcheck // the older spelling
 	}
 	return sparseVector{}, invalid("Expected a sparse vector")
 }

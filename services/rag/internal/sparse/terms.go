@@ -64,7 +64,7 @@ func word(w string, visit func(string)) {
 		return
 	}
 	w = strings.ReplaceAll(w, "’", "'")
-	if i := strings.IndexByte(w, '\''); i > 0 && strings.IndexAny(w, "_.-") < 0 {
+	if i := strings.IndexByte(w, '\''); i > 0 && !strings.ContainsAny(w, "_.-") {
 		w = w[:i] + strings.TrimPrefix(w[i+1:], "s") // reader's → reader, don't → dont
 		w = strings.ReplaceAll(w, "'", "")
 	}
