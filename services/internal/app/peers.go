@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -43,6 +45,14 @@ func (a *App) localPeer(server *grpcserver.Server, t *telemetry.Telemetry) local
 	return localPeer{peer{internal, edge}, grpcserver.Both(internal, edge)}
 }
 
+const maxPeerMessage = 64 << 20
+
+// reconnect finds a restarted peer within a second.
+var reconnect = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+	MinConnectTimeout: 2 * time.Second,
+}
+
 // peer returns a service of this process, or a connection to another's.
 func (a *App) peer(_ context.Context, name string, cfg Peer, t *telemetry.Telemetry) (peer, error) {
 	if p, ok := a.peers[name]; ok {
@@ -55,7 +65,7 @@ func (a *App) peer(_ context.Context, name string, cfg Peer, t *telemetry.Teleme
 	outgoing := auth.OutgoingPrincipal(a.token)
 	dial := func(options ...grpc.DialOption) (grpc.ClientConnInterface, error) {
 		options = append(options, grpc.WithTransportCredentials(transport), grpc.WithStatsHandler(t.ClientHandler()),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxPeerMessage)), grpc.WithConnectParams(reconnect))
 		conn, err := grpc.NewClient(cfg.Addr, options...)
 		if err != nil {
 			return nil, fmt.Errorf("connect to %s: %w", name, err)
@@ -63,7 +73,9 @@ func (a *App) peer(_ context.Context, name string, cfg Peer, t *telemetry.Teleme
 		a.closers.add("connection to "+name, func(context.Context) error { return conn.Close() })
 		return conn, nil
 	}
-	internal, err := dial(grpc.WithUnaryInterceptor(outgoing.Unary), grpc.WithStreamInterceptor(outgoing.Stream))
+	// Our own calls have deadlines, so they can wait while a peer restarts.
+	internal, err := dial(grpc.WithUnaryInterceptor(outgoing.Unary), grpc.WithStreamInterceptor(outgoing.Stream),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 	if err != nil {
 		return peer{}, err
 	}

@@ -171,7 +171,7 @@ func newWorld(t *testing.T) *world {
 	}
 	g := &gateway{adapter: adapter, report: &routerv1.RequestReport{
 		RequestId: "req_1", Target: "east", Attempts: 2, CostNanousd: 1234,
-		GuardrailNotices: []*llmv1.GuardrailNotice{{Action: "flag"}, {Action: "mask"}},
+		GuardrailNotices: []*llmv1.GuardrailNotice{{Check: "ip_address", Action: "flag", Count: 1}, {Check: "email", Action: "mask", Count: 2}},
 	}}
 	mux := http.NewServeMux()
 	dialect.New(g, keys{auth.RoleDeveloper}).Register(mux)

@@ -104,7 +104,7 @@ func TestHeaders(t *testing.T) {
 	w := newWorld(t)
 	want := map[string]string{
 		"X-Tollgate-Request-Id": "req_1", "X-Tollgate-Target": "east", "X-Tollgate-Attempts": "2",
-		"X-Tollgate-Cost-Nanousd": "1234", "X-Tollgate-Cache": "none", "X-Tollgate-Guardrail": "mask",
+		"X-Tollgate-Cost-Nanousd": "1234", "X-Tollgate-Cache": "none", "X-Tollgate-Guardrail": "mask; ip_address=1, email=2",
 	}
 	resp, _ := w.do(t, "POST", chat, hi)
 	for name, value := range want {

@@ -3,6 +3,7 @@ package openai
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
 )
@@ -36,16 +37,20 @@ func setCost(h http.Header, r *routerv1.RequestReport) {
 	}
 }
 
-// guardrail is the strongest thing that a policy did.
+// guardrail is the strongest thing that a policy did, with how often each check
+// fired: "mask; email=1, payment_card=2".
 func guardrail(r *routerv1.RequestReport) string {
-	done := make(map[string]bool)
+	strongest, fired := "pass", make([]string, 0, len(r.GetGuardrailNotices()))
 	for _, n := range r.GetGuardrailNotices() {
-		done[n.GetAction()] = true
-	}
-	for _, action := range []string{"block", "mask", "flag"} {
-		if done[action] {
-			return action
+		if rank[n.GetAction()] > rank[strongest] {
+			strongest = n.GetAction()
 		}
+		fired = append(fired, n.GetCheck()+"="+strconv.Itoa(int(n.GetCount())))
 	}
-	return "pass"
+	if len(fired) == 0 {
+		return strongest
+	}
+	return strongest + "; " + strings.Join(fired, ", ")
 }
+
+var rank = map[string]int{"pass": 0, "flag": 1, "mask": 2, "block": 3}
