@@ -57,8 +57,8 @@ func TestRankingQualityEndToEnd(t *testing.T) {
 		set          string
 		ndcg, recall float64
 	}{
-		{"cranfield", 0.365, 0.740},
-		{"time", 0.690, 0.960},
+		{"cranfield", 0.360, 0.740},
+		{"time", 0.745, 0.960},
 	}
 	for _, tc := range cases {
 		t.Run(tc.set, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestPassagesHoldTheAnswers(t *testing.T) {
 	recall := float64(held) / float64(wanted)
 	ragtest.Report(t, "answers", "recall@5 of marked bytes %.3f, precision %.3f", recall, float64(held)/float64(read))
 	took.report(t, "chunking")
-	if recall < 0.80 {
-		t.Error("below the floor of 0.80")
+	if recall < 0.87 {
+		t.Error("below the floor of 0.87")
 	}
 }
