@@ -77,14 +77,17 @@ func TestDecodeChunks(t *testing.T) {
 		finished bool
 	}{
 		{
-			"text", []string{
+			"text",
+			[]string{
 				delta(0, `"role":"assistant","content":""`), delta(0, `"content":"Hi\n\ud83d\ude00"`), delta(0, `"content":" you"`),
 				finish(0, "stop"), `{"id":"x","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}`,
 			},
-			[]string{"start x m", "0.0 text Hi\n😀", "0.0 text  you", "0.0 end", "0 finish STOP", "usage 3+2"}, true,
+			[]string{"start x m", "0.0 text Hi\n😀", "0.0 text  you", "0.0 end", "0 finish STOP", "usage 3+2"},
+			true,
 		},
 		{
-			"thinking, text, tools", []string{
+			"thinking, text, tools",
+			[]string{
 				delta(0, `"reasoning_content":"hm"`), delta(0, `"content":"a"`),
 				delta(0, `"tool_calls":[{"index":0,"id":"c0","type":"function","function":{"name":"f","arguments":""}}]`),
 				delta(0, `"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":"}}]`),
@@ -94,44 +97,61 @@ func TestDecodeChunks(t *testing.T) {
 			[]string{
 				"start x m", "0.0 begin", "0.0 think hm", "0.0 end", "0.1 text a", "0.1 end", "0.2 call c0 f", `0.2 args {"a":`,
 				"0.3 call c1 g", "0.3 args {}", "0.2 args 1}", "0.2 end", "0.3 end", "0 finish TOOL_CALLS",
-			}, true,
+			},
+			true,
 		},
 		{
-			"calls that share an index", []string{
+			"calls that share an index",
+			[]string{
 				delta(0, `"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}},{"index":0,"id":"b","function":{"name":"g","arguments":"[]"}}]`),
 			},
-			[]string{"start x m", "0.0 call a f", "0.0 args {}", "0.1 call b g", "0.1 args []"}, false,
+			[]string{"start x m", "0.0 call a f", "0.0 args {}", "0.1 call b g", "0.1 args []"},
+			false,
 		},
 		{
-			"calls without an index", []string{
+			"calls without an index",
+			[]string{
 				delta(0, `"tool_calls":[{"id":"a","function":{"name":"f","arguments":"1"}}]`), delta(0, `"tool_calls":[{"function":{"arguments":"2"}}]`),
 				delta(0, `"tool_calls":[{"id":"b","function":{"name":"g","arguments":"3"}}]`),
 			},
-			[]string{"start x m", "0.0 call a f", "0.0 args 1", "0.0 args 2", "0.1 call b g", "0.1 args 3"}, false,
+			[]string{"start x m", "0.0 call a f", "0.0 args 1", "0.0 args 2", "0.1 call b g", "0.1 args 3"},
+			false,
 		},
 		{
-			"two candidates", []string{delta(1, `"content":"b"`), delta(0, `"content":"a"`), finish(1, "length"), finish(0, "content_filter")},
-			[]string{"start x m", "1.0 text b", "0.0 text a", "1.0 end", "1 finish LENGTH", "0.0 end", "0 finish CONTENT_FILTER"}, true,
+			"two candidates",
+			[]string{delta(1, `"content":"b"`), delta(0, `"content":"a"`), finish(1, "length"), finish(0, "content_filter")},
+			[]string{"start x m", "1.0 text b", "0.0 text a", "1.0 end", "1 finish LENGTH", "0.0 end", "0 finish CONTENT_FILTER"},
+			true,
 		},
 		{
-			"one of two", []string{delta(0, `"content":"a"`), delta(1, `"content":"b"`), finish(0, "stop")},
-			[]string{"start x m", "0.0 text a", "1.0 text b", "0.0 end", "0 finish STOP"}, false,
+			"one of two",
+			[]string{delta(0, `"content":"a"`), delta(1, `"content":"b"`), finish(0, "stop")},
+			[]string{"start x m", "0.0 text a", "1.0 text b", "0.0 end", "0 finish STOP"},
+			false,
 		},
 		{
-			"members in alphabetical order", []string{`{"choices":[{"delta":{"content":"b"},"finish_reason":"stop","index":1}],"id":"x","model":"m"}`},
-			[]string{"start x m", "1.0 text b", "1.0 end", "1 finish STOP"}, false,
+			"members in alphabetical order",
+			[]string{`{"choices":[{"delta":{"content":"b"},"finish_reason":"stop","index":1}],"id":"x","model":"m"}`},
+			[]string{"start x m", "1.0 text b", "1.0 end", "1 finish STOP"},
+			false,
 		},
 		{
-			"refusal", []string{delta(0, `"refusal":"no"`), finish(0, "stop")},
-			[]string{"start x m", "0.0 text no", "0.0 end", "0 finish REFUSAL"}, true,
+			"refusal",
+			[]string{delta(0, `"refusal":"no"`), finish(0, "stop")},
+			[]string{"start x m", "0.0 text no", "0.0 end", "0 finish REFUSAL"},
+			true,
 		},
 		{
-			"annotations", []string{delta(0, `"content":"a","annotations":[{"type":"url_citation","url_citation":{"url":"u","title":"t"}}]`), finish(0, "stop")},
-			[]string{"start x m", "0.0 text a", "0.0 end cite", "0 finish STOP"}, true,
+			"annotations",
+			[]string{delta(0, `"content":"a","annotations":[{"type":"url_citation","url_citation":{"url":"u","title":"t"}}]`), finish(0, "stop")},
+			[]string{"start x m", "0.0 text a", "0.0 end cite", "0 finish STOP"},
+			true,
 		},
 		{
-			"parts as content", []string{delta(0, `"content":[{"type":"thinking","thinking":[{"type":"text","text":"h"}]},{"type":"text","text":"a"}]`)},
-			[]string{"start x m", "0.0 begin", "0.0 think h", "0.0 end", "0.1 text a"}, false,
+			"parts as content",
+			[]string{delta(0, `"content":[{"type":"thinking","thinking":[{"type":"text","text":"h"}]},{"type":"text","text":"a"}]`)},
+			[]string{"start x m", "0.0 begin", "0.0 think h", "0.0 end", "0.1 text a"},
+			false,
 		},
 		{"filter results first", []string{`{"id":"","choices":[],"prompt_filter_results":[]}`, delta(0, `"content":"a"`)}, []string{"start x m", "0.0 text a"}, false},
 		{"finish twice", []string{delta(0, `"content":"a"`), finish(0, "stop"), finish(0, "stop")}, []string{"start x m", "0.0 text a", "0.0 end", "0 finish STOP"}, true},

@@ -11,7 +11,8 @@ import (
 // A source is cited once, where its marker stands, however the text is cut.
 func TestStreamedCitations(t *testing.T) {
 	sources := []*llmv1.Citation{
-		{Marker: "1", Title: "One", Uri: "https://one"}, {Marker: "2", Title: "Two", Document: "collections/c/documents/2"},
+		{Marker: "1", Title: "One", Uri: "https://one"},
+		{Marker: "2", Title: "Two", Document: "collections/c/documents/2"},
 		{Marker: "3", Title: "Three"},
 	}
 	const want = `"annotations":[` +
@@ -53,7 +54,8 @@ func TestProvidersCitationsAreNotRepeated(t *testing.T) {
 	e := NewChunkEncoder(false)
 	e.Sources([]*llmv1.Citation{source})
 	got := string(e.Append(nil, &stream.Chunk{Events: []stream.Event{
-		{Kind: stream.Text, Delta: []byte("a [1]")}, {Kind: stream.PartStop, Citations: []*llmv1.Citation{source}},
+		{Kind: stream.Text, Delta: []byte("a [1]")},
+		{Kind: stream.PartStop, Citations: []*llmv1.Citation{source}},
 		{Kind: stream.Finish, Reason: llmv1.FinishReason_FINISH_REASON_STOP},
 	}}))
 	if strings.Count(got, "annotations") != 1 || !strings.Contains(got, `"start_index":2,"end_index":5`) {
