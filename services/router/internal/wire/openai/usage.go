@@ -33,9 +33,9 @@ func (s *scanner) usage() *llmv1.Usage {
 		case "prompt_cache_hit_tokens":
 			c.hit, _ = s.count()
 		case "prompt_tokens_details":
-			s.details(map[string]*int64{"cached_tokens": &c.cached, "audio_tokens": &c.audioIn, "cache_write_tokens": &c.cacheWrite})
+			s.details(c.promptDetail)
 		case "completion_tokens_details":
-			s.details(map[string]*int64{"reasoning_tokens": &c.reasoning, "audio_tokens": &c.audioOut})
+			s.details(c.completionDetail)
 		default:
 			s.skip()
 		}
@@ -51,13 +51,36 @@ func (s *scanner) count() (int64, bool) {
 	return max(n, 0), ok
 }
 
-func (s *scanner) details(dst map[string]*int64) {
+// promptDetail and completionDetail say where a detail goes; nil for an unknown one.
+func (c *counts) promptDetail(name []byte) *int64 {
+	switch string(name) {
+	case "cached_tokens":
+		return &c.cached
+	case "cache_write_tokens":
+		return &c.cacheWrite
+	case "audio_tokens":
+		return &c.audioIn
+	}
+	return nil
+}
+
+func (c *counts) completionDetail(name []byte) *int64 {
+	switch string(name) {
+	case "reasoning_tokens":
+		return &c.reasoning
+	case "audio_tokens":
+		return &c.audioOut
+	}
+	return nil
+}
+
+func (s *scanner) details(at func(name []byte) *int64) {
 	if s.peek() != '{' {
 		s.skip()
 		return
 	}
 	for s.open('{'); s.next('}'); {
-		if n := dst[string(s.key())]; n != nil {
+		if n := at(s.key()); n != nil {
 			*n, _ = s.count()
 		} else {
 			s.skip()
@@ -67,7 +90,7 @@ func (s *scanner) details(dst map[string]*int64) {
 
 // disjoint takes the details out of the totals, so that the classes add up to
 // what the provider counts. A detail larger than its total is cut to it.
-func (c counts) disjoint() *llmv1.Usage {
+func (c *counts) disjoint() *llmv1.Usage {
 	u := &llmv1.Usage{Source: llmv1.UsageSource_USAGE_SOURCE_PROVIDER}
 	if c.cached == 0 {
 		c.cached = c.hit
