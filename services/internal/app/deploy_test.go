@@ -293,6 +293,12 @@ func TestCompositionStores(t *testing.T) {
 	if db.User.Username() != server["POSTGRES_USER"] || db.Path != "/"+server["POSTGRES_DB"] {
 		t.Errorf("billing signs in as %s at %s, the server has %s at %s", db.User.Username(), db.Path, server["POSTGRES_USER"], server["POSTGRES_DB"])
 	}
+	if q := cfg.RAG.Qdrant; q.Addr != "qdrant:6334" || q.APIKey.IsZero() {
+		t.Errorf("rag does not use Qdrant, but %q", q.Addr)
+	}
+	if rag := c.Services[RAG].Environment["QDRANT_API_KEY"]; rag == "" || rag != c.Services["qdrant"].Environment["QDRANT__SERVICE__API_KEY"] {
+		t.Error("rag and Qdrant do not have the same key")
+	}
 	otlp, err := url.Parse(cfg.Telemetry.OTLPEndpoint)
 	if err != nil || otlp.Hostname() != "otel-collector" {
 		t.Errorf("telemetry goes to %s", cfg.Telemetry.OTLPEndpoint)
