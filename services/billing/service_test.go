@@ -308,6 +308,13 @@ func TestUnpricedModels(t *testing.T) {
 	if err != nil || !answer.GetUnpriced() {
 		t.Errorf("price of an unknown model: %v, %v", answer, err)
 	}
+	if _, err := lenient.billing.CreateBudget(lenient.admin, &billingv1.CreateBudgetRequest{Budget: &billingv1.Budget{
+		Scope: scopes().GetOrganization(), Window: billingv1.Budget_WINDOW_DAY, LimitNanousd: 1e9,
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = lenient.billing.CreateHold(lenient.inside, unpriced)
+	wantReason(t, "under a budget", err, llmv1.ErrorReason_ERROR_REASON_UNPRICED)
 	strict := newWorld(t, func(c *billing.Config) { c.Unpriced = billing.UnpricedReject })
 	_, err = strict.billing.CreateHold(strict.inside, unpriced)
 	wantReason(t, "reject", err, llmv1.ErrorReason_ERROR_REASON_UNPRICED)

@@ -34,9 +34,10 @@ type Config struct {
 	Auth Auth `yaml:"auth"`
 	// Telemetry says where traces, metrics and the log go.
 	Telemetry telemetry.Config `yaml:"telemetry"`
-	// Targets are the provider deployments.
+	// Targets are the provider deployments; without any there is the built-in answerer.
 	Targets []router.Target `yaml:"targets"`
-	// Routes say which targets answer for which model.
+	// Routes say which targets answer for which model; without any, all targets
+	// answer for what they serve.
 	Routes []router.Route `yaml:"routes"`
 	// Router, Guardrail, RAG and Billing are the services' own sections.
 	Router    router.Config    `yaml:"router"`
@@ -81,7 +82,6 @@ type Auth struct {
 
 // DefaultConfig runs on embedded parts alone.
 func DefaultConfig() Config {
-	r := router.DefaultConfig()
 	return Config{
 		DataDir: "./tollgate-data",
 		HTTP:    httpserver.DefaultConfig("127.0.0.1:8080"),
@@ -97,9 +97,7 @@ func DefaultConfig() Config {
 			Billing:   Peer{Addr: "127.0.0.1:9093"},
 		},
 		Telemetry: telemetry.DefaultConfig(),
-		Targets:   r.Targets,
-		Routes:    r.Routes,
-		Router:    r,
+		Router:    router.DefaultConfig(),
 		Guardrail: guardrail.DefaultConfig(),
 		RAG:       rag.DefaultConfig(),
 		Billing:   billing.DefaultConfig(),

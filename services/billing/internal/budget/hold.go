@@ -118,6 +118,9 @@ func (h *Holds) Create(ctx context.Context, request Request) (Hold, error) {
 	return h.store.Reserve(ctx, hold)
 }
 
+// Limited says whether a budget applies to any of the scopes.
+func (h *Holds) Limited(scopes Scopes) bool { return len(h.index.For(scopes)) > 0 }
+
 // charges turns budgets into the windows to reserve in, in a fixed order.
 func charges(budgets []Budget, now time.Time) []Charge {
 	list := make([]Charge, len(budgets))

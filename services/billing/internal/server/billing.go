@@ -27,6 +27,7 @@ type Budgets interface {
 
 // Holds reserves and gives back.
 type Holds interface {
+	Limited(budget.Scopes) bool
 	Create(ctx context.Context, request budget.Request) (budget.Hold, error)
 	Release(ctx context.Context, id string) error
 }

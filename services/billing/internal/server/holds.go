@@ -22,7 +22,9 @@ func (s *Billing) CreateHold(ctx context.Context, r *billingv1.CreateHoldRequest
 	}
 	ctx, span := telemetry.Start(ctx, "billing.hold")
 	defer func() { telemetry.End(span, err) }()
-	amount, unpriced, err := s.worstCase(r)
+	// What has no price cannot be covered by a budget.
+	reject := s.Policy().RejectUnpriced || s.Holds.Limited(scopes)
+	amount, unpriced, err := s.worstCase(r, reject)
 	if err != nil {
 		return nil, public(err)
 	}
@@ -46,10 +48,11 @@ func (s *Billing) CreateHold(ctx context.Context, r *billingv1.CreateHoldRequest
 }
 
 // worstCase is what the dearest candidate may cost, or the amount that the
-// caller knows already. unpriced tells that there are candidates but no price.
-func (s *Billing) worstCase(r *billingv1.CreateHoldRequest) (amount money.Amount, unpriced bool, err error) {
+// caller knows already. unpriced tells that there are candidates but no price;
+// with reject, one candidate without a price is an error.
+func (s *Billing) worstCase(r *billingv1.CreateHoldRequest, reject bool) (amount money.Amount, unpriced bool, err error) {
 	amount = money.Amount(r.GetAmountNanousd())
-	prices, reject := s.Prices(), s.Policy().RejectUnpriced
+	prices := s.Prices()
 	unpriced = len(r.GetCandidates()) > 0
 	at := now()
 	for _, candidate := range r.GetCandidates() {

@@ -90,6 +90,7 @@ func (f fakeHolds) Create(_ context.Context, r budget.Request) (budget.Hold, err
 }
 
 func (fakeHolds) Release(context.Context, string) error { return nil }
+func (fakeHolds) Limited(budget.Scopes) bool            { return false }
 
 type noMeters struct{}
 
@@ -155,8 +156,8 @@ func TestWorstCaseOfSeveralCandidates(t *testing.T) {
 		{"negative", false, []*billingv1.CreateHoldRequest_Candidate{candidate("gpt-4o", -1)}, 0, false, budget.ErrInvalid},
 		{"overflow", false, []*billingv1.CreateHoldRequest_Candidate{candidate("gpt-4o", 1<<62)}, 0, false, money.ErrOverflow},
 	} {
-		s := &Billing{Prices: func() Prices { return book }, Policy: func() Policy { return Policy{RejectUnpriced: tc.reject} }}
-		amount, unpriced, err := s.worstCase(&billingv1.CreateHoldRequest{Candidates: tc.candidates})
+		s := &Billing{Prices: func() Prices { return book }}
+		amount, unpriced, err := s.worstCase(&billingv1.CreateHoldRequest{Candidates: tc.candidates}, tc.reject)
 		if amount != tc.want || unpriced != tc.unpriced || !errors.Is(err, tc.err) {
 			t.Errorf("%s: got %d, %v, %v", tc.name, amount, unpriced, err)
 		}

@@ -46,7 +46,7 @@ var table = map[llmv1.ErrorReason]row{
 	llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT:          {codes.DeadlineExceeded, http.StatusGatewayTimeout, "the provider did not answer in time"},
 	llmv1.ErrorReason_ERROR_REASON_PROVIDER_CONTENT_FILTERED: {codes.FailedPrecondition, http.StatusBadRequest, "the provider's content filter stopped the request"},
 	llmv1.ErrorReason_ERROR_REASON_STREAM_INTERRUPTED:        {codes.Aborted, http.StatusBadGateway, "the stream was interrupted"},
-	llmv1.ErrorReason_ERROR_REASON_UNPRICED:                  {codes.FailedPrecondition, http.StatusBadRequest, "the model has no price"},
+	llmv1.ErrorReason_ERROR_REASON_UNPRICED:                  {codes.FailedPrecondition, http.StatusBadRequest, "the model has no price, so no budget can cover it; an admin can add one under billing.prices"},
 	llmv1.ErrorReason_ERROR_REASON_UNAVAILABLE:               {codes.Unavailable, http.StatusServiceUnavailable, "the service is unavailable"},
 	llmv1.ErrorReason_ERROR_REASON_OVERLOADED:                {codes.Unavailable, http.StatusServiceUnavailable, "the server is at its limit"},
 	llmv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED:         {codes.DeadlineExceeded, http.StatusGatewayTimeout, "the deadline passed"},
