@@ -51,7 +51,7 @@ vet:
 	$(GO) vet work
 
 tidy:
-	@for module in gen services bench; do (cd $$module && GOWORK=off $(GO) mod tidy -diff && GOWORK=off $(GO) build ./...) || exit 1; done
+	@for module in gen docs services bench; do (cd $$module && GOWORK=off $(GO) mod tidy -diff && GOWORK=off $(GO) build ./...) || exit 1; done
 
 race: ## Run the tests with the race detector.
 	$(GO) test -race -short -timeout 30m work

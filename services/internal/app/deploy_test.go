@@ -255,7 +255,7 @@ func TestCompositionConfiguration(t *testing.T) {
 			if !mounted || !slices.ContainsFunc(s.Volumes, func(m mount) bool { return m.Type == "volume" && m.Target == cfg.DataDir }) {
 				t.Errorf("configuration or data folder are not mounted: %+v", s.Volumes)
 			}
-			if probe := s.Healthcheck.Test; len(probe) != 3 || probe[1] != "/probe" || port(t, probe[2]) != port(t, own[name]) {
+			if probe := s.Healthcheck.Test; len(probe) != 4 || probe[1] != "/tollgate" || probe[2] != "healthcheck" || port(t, probe[3]) != port(t, own[name]) {
 				t.Errorf("health check %q does not ask %s", probe, own[name])
 			}
 			if cfg.InternalToken.IsZero() || s.User != "65532:65532" || !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) {

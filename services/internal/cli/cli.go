@@ -19,6 +19,8 @@ type commands struct {
 	Rag    ragCommands   `cmd:"" help:"Ingest documents and search them."`
 	Usage  usageCommands `cmd:"" help:"Report usage and cost from the ledger."`
 	Config configCommand `cmd:"" help:"Check a configuration file."`
+
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask a gRPC server for its health, for container health checks."`
 }
 
 // environment is what a command gets of the world.

@@ -1,3 +1,0 @@
-module github.com/tollgate/tollgate/deploy
-
-go 1.26.0
