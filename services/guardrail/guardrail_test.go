@@ -137,7 +137,8 @@ func openStream(t *testing.T, c guardrailv1.GuardrailServiceClient) guardrailv1.
 		t.Fatal(err)
 	}
 	ask(t, st, &guardrailv1.CheckStreamRequest{Step: &guardrailv1.CheckStreamRequest_Open_{
-		Open: &guardrailv1.CheckStreamRequest_Open{Direction: guardrailv1.Direction_DIRECTION_OUTPUT}}})
+		Open: &guardrailv1.CheckStreamRequest_Open{Direction: guardrailv1.Direction_DIRECTION_OUTPUT},
+	}})
 	return st
 }
 
@@ -242,8 +243,8 @@ func TestSpanHoldsNoContent(t *testing.T) {
 			continue
 		}
 		for _, a := range span.Attributes() {
-			seen[string(a.Key)] = a.Value.Emit()
-			if strings.Contains(a.Value.Emit(), "jane") {
+			seen[string(a.Key)] = a.Value.String()
+			if strings.Contains(a.Value.String(), "jane") {
 				t.Errorf("%s shows the text", a.Key)
 			}
 		}

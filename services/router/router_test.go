@@ -91,7 +91,6 @@ type peers struct {
 	mu      sync.Mutex
 	records []*billingv1.UsageRecord
 	holds   []*billingv1.CreateHoldRequest
-	callers []string
 }
 
 func (p *peers) CreateHold(ctx context.Context, r *billingv1.CreateHoldRequest) (*billingv1.CreateHoldResponse, error) {
@@ -114,8 +113,10 @@ func (p *peers) RecordUsage(s grpc.BidiStreamingServer[billingv1.RecordUsageRequ
 		p.mu.Lock()
 		p.records = append(p.records, proto.Clone(r.GetRecord()).(*billingv1.UsageRecord))
 		p.mu.Unlock()
-		if err := s.Send(&billingv1.RecordUsageResponse{RequestId: r.GetRecord().GetRequestId(),
-			Attempt: r.GetRecord().GetAttempt(), Status: billingv1.RecordUsageResponse_STATUS_COMMITTED}); err != nil {
+		if err := s.Send(&billingv1.RecordUsageResponse{
+			RequestId: r.GetRecord().GetRequestId(),
+			Attempt:   r.GetRecord().GetAttempt(), Status: billingv1.RecordUsageResponse_STATUS_COMMITTED,
+		}); err != nil {
 			return err
 		}
 	}
@@ -133,7 +134,8 @@ func (p *peers) Check(_ context.Context, r *guardrailv1.CheckRequest) (*guardrai
 	for i, c := range r.GetContents() {
 		if strings.Contains(c.GetText(), "secret") {
 			out.Revisions = append(out.Revisions, &guardrailv1.CheckResponse_Revision{
-				ContentIndex: int32(i), Text: strings.ReplaceAll(c.GetText(), "secret", "[X]")})
+				ContentIndex: int32(i), Text: strings.ReplaceAll(c.GetText(), "secret", "[X]"),
+			})
 		}
 	}
 	return out, nil

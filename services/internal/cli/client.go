@@ -94,7 +94,7 @@ func readError(resp *http.Response) error {
 	if json.Unmarshal(data, &status) == nil && status.Message != "" {
 		return errors.New(status.Message)
 	}
-	return fmt.Errorf("Tollgate answered %s", resp.Status)
+	return fmt.Errorf("answered with %s", resp.Status)
 }
 
 // stream sends in and calls each with every message of the streamed answer.

@@ -109,7 +109,7 @@ func readRefusal(resp *http.Response) error {
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil || json.Unmarshal(data, &body) != nil || body.Error == nil {
-		return fmt.Errorf("Tollgate answered %s", resp.Status)
+		return fmt.Errorf("answered with %s", resp.Status)
 	}
 	body.Error.status = resp.StatusCode
 	return body.Error

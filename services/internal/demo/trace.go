@@ -150,7 +150,7 @@ func details(s sdktrace.ReadOnlySpan) string {
 	for _, t := range told {
 		for _, a := range s.Attributes() {
 			if string(a.Key) == t.key {
-				words = append(words, t.word+" "+a.Value.Emit())
+				words = append(words, t.word+" "+a.Value.String())
 			}
 		}
 	}

@@ -60,7 +60,7 @@ func Vector(text string, dimensions int) []float32 {
 	out := make([]float32, dimensions)
 	for i := range out {
 		seed = seed*6364136223846793005 + 1442695040888963407
-		out[i] = float32(int32(seed>>32)) / math.MaxInt32 //nolint:gosec // any bits will do
+		out[i] = float32(int32(seed>>32)) / math.MaxInt32 // any bits will do
 	}
 	return out
 }

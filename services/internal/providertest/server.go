@@ -73,7 +73,7 @@ type Server struct {
 	mu       sync.Mutex
 	requests []*Recorded
 	failed   map[string]bool
-	stopping context.Context //nolint:containedctx // ends the handlers that wait
+	stopping context.Context // ends the handlers that wait
 }
 
 // New starts a server and stops it with the test.

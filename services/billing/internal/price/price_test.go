@@ -39,50 +39,122 @@ func TestInvoices(t *testing.T) {
 		want   string // US dollars
 	}{
 		// $0.15 input, $0.075 cached, $0.60 output a million: 0.18 + 0.0225 + 0.24
-		{"gpt-4o-mini", Query{Provider: "openai", Model: "gpt-4o-mini"},
-			Tokens{Input: 1_200_000, CacheRead: 300_000, Output: 400_000}, "0.4425"},
-		{"gpt-4o-mini by its dated name", Query{Provider: "openai", Model: "gpt-4o-mini-2024-07-18"},
-			Tokens{Input: 1_000_000}, "0.15"},
+		{
+			"gpt-4o-mini",
+			Query{Provider: "openai", Model: "gpt-4o-mini"},
+			Tokens{Input: 1_200_000, CacheRead: 300_000, Output: 400_000},
+			"0.4425",
+		},
+		{
+			"gpt-4o-mini by its dated name",
+			Query{Provider: "openai", Model: "gpt-4o-mini-2024-07-18"},
+			Tokens{Input: 1_000_000},
+			"0.15",
+		},
 		// half of the ordinary price
-		{"gpt-4o-mini in a batch", Query{Provider: "openai", Model: "gpt-4o-mini", Mode: Batch},
-			Tokens{Input: 1_000_000, Output: 1_000_000}, "0.375"},
+		{
+			"gpt-4o-mini in a batch",
+			Query{Provider: "openai", Model: "gpt-4o-mini", Mode: Batch},
+			Tokens{Input: 1_000_000, Output: 1_000_000},
+			"0.375",
+		},
 		// $3, write 5m $3.75, write 1h $6, read $0.30, output $15: 0.03 + 0.0075 + 0.006 + 0.015 + 0.045
-		{"claude-sonnet-4-5 with caching", Query{Provider: "anthropic", Model: "claude-sonnet-4-5-20250929"},
-			Tokens{Input: 10_000, CacheWrite5m: 2_000, CacheWrite1h: 1_000, CacheRead: 50_000, Output: 3_000}, "0.1035"},
+		{
+			"claude-sonnet-4-5 with caching",
+			Query{Provider: "anthropic", Model: "claude-sonnet-4-5-20250929"},
+			Tokens{Input: 10_000, CacheWrite5m: 2_000, CacheWrite1h: 1_000, CacheRead: 50_000, Output: 3_000},
+			"0.1035",
+		},
 		// exactly 200,000 tokens stay below the tier: 0.6 + 0.015
-		{"claude-sonnet-4-5 at the tier", Query{Provider: "anthropic", Model: "claude-sonnet-4-5"},
-			Tokens{Input: 150_000, CacheRead: 0, CacheWrite5m: 0, InputImage: 50_000, Output: 1_000}, "0.615"},
+		{
+			"claude-sonnet-4-5 at the tier",
+			Query{Provider: "anthropic", Model: "claude-sonnet-4-5"},
+			Tokens{Input: 150_000, CacheRead: 0, CacheWrite5m: 0, InputImage: 50_000, Output: 1_000},
+			"0.615",
+		},
 		// one token more reprices everything: 200,001 × $6 + 1,000 × $22.50
-		{"claude-sonnet-4-5 above the tier", Query{Provider: "anthropic", Model: "claude-sonnet-4-5"},
-			Tokens{Input: 200_001, Output: 1_000}, "1.222506"},
+		{
+			"claude-sonnet-4-5 above the tier",
+			Query{Provider: "anthropic", Model: "claude-sonnet-4-5"},
+			Tokens{Input: 200_001, Output: 1_000},
+			"1.222506",
+		},
 		// cached tokens count towards the tier: 100,000 × $2.50 + 150,000 × $0.25 + 2,000 × $15
-		{"gemini-2.5-pro with a long cached prompt", Query{Provider: "vertex", Model: "gemini-2.5-pro"},
-			Tokens{Input: 100_000, CacheRead: 150_000, Output: 2_000}, "0.3175"},
+		{
+			"gemini-2.5-pro with a long cached prompt",
+			Query{Provider: "vertex", Model: "gemini-2.5-pro"},
+			Tokens{Input: 100_000, CacheRead: 150_000, Output: 2_000},
+			"0.3175",
+		},
 		// thinking is charged as output: 1,000 × $1.25 + 3,000 × $10
-		{"gemini-2.5-pro thinking", Query{Provider: "gemini", Model: "models/gemini-2.5-pro"},
-			Tokens{Input: 1_000, Output: 1_000, Reasoning: 2_000}, "0.03125"},
+		{
+			"gemini-2.5-pro thinking",
+			Query{Provider: "gemini", Model: "models/gemini-2.5-pro"},
+			Tokens{Input: 1_000, Output: 1_000, Reasoning: 2_000},
+			"0.03125",
+		},
 		// the geographic profile costs a tenth more than the plain name
-		{"Bedrock us. profile", Query{Provider: "bedrock", Model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0"},
-			Tokens{Input: 1_000_000 / 10, Output: 100_000}, "1.98"},
-		{"Bedrock global. profile", Query{Provider: "bedrock", Model: "global.anthropic.claude-sonnet-4-5-20250929-v1:0"},
-			Tokens{Input: 100_000, Output: 100_000}, "1.8"},
-		{"Azure in the EU", Query{Provider: "azure", Model: "gpt-5.1", Region: "eu"},
-			Tokens{Input: 1_000_000, Output: 100_000}, "2.48"},
-		{"OpenAI in a region without a row of its own", Query{Provider: "openai", Model: "gpt-4o-mini", Region: "us-east-1"},
-			Tokens{Input: 1_000_000}, "0.15"},
+		{
+			"Bedrock us. profile",
+			Query{Provider: "bedrock", Model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0"},
+			Tokens{Input: 1_000_000 / 10, Output: 100_000},
+			"1.98",
+		},
+		{
+			"Bedrock global. profile",
+			Query{Provider: "bedrock", Model: "global.anthropic.claude-sonnet-4-5-20250929-v1:0"},
+			Tokens{Input: 100_000, Output: 100_000},
+			"1.8",
+		},
+		{
+			"Azure in the EU",
+			Query{Provider: "azure", Model: "gpt-5.1", Region: "eu"},
+			Tokens{Input: 1_000_000, Output: 100_000},
+			"2.48",
+		},
+		{
+			"OpenAI in a region without a row of its own",
+			Query{Provider: "openai", Model: "gpt-4o-mini", Region: "us-east-1"},
+			Tokens{Input: 1_000_000},
+			"0.15",
+		},
 		// 300,000 × $1.25 × 2 + 1,000 × $7.50 × 1.5
-		{"gpt-5.4 flex above its tier", Query{Provider: "openai", Model: "gpt-5.4", Mode: Flex},
-			Tokens{Input: 300_000, Output: 1_000}, "0.76125"},
-		{"before a change of price", Query{Provider: "anthropic", Model: "claude-sonnet-5", At: on("2026-08-31")},
-			Tokens{Input: 1_000_000, Output: 1_000_000}, "12"},
-		{"after a change of price", Query{Provider: "anthropic", Model: "claude-sonnet-5", At: on("2026-09-01")},
-			Tokens{Input: 1_000_000, Output: 1_000_000}, "18"},
-		{"sound", Query{Provider: "gemini", Model: "gemini-2.5-flash"},
-			Tokens{InputAudio: 1_000_000}, "1"},
-		{"the built-in provider is free", Query{Provider: "builtin", Model: "echo"},
-			Tokens{Input: 1_000_000, Output: 5}, "0"},
-		{"a fine-tuned model", Query{Provider: "openai", Model: "ft:gpt-4o-mini-2024-07-18:acme:help:abc123"},
-			Tokens{Input: 1_000_000}, "0.3"},
+		{
+			"gpt-5.4 flex above its tier",
+			Query{Provider: "openai", Model: "gpt-5.4", Mode: Flex},
+			Tokens{Input: 300_000, Output: 1_000},
+			"0.76125",
+		},
+		{
+			"before a change of price",
+			Query{Provider: "anthropic", Model: "claude-sonnet-5", At: on("2026-08-31")},
+			Tokens{Input: 1_000_000, Output: 1_000_000},
+			"12",
+		},
+		{
+			"after a change of price",
+			Query{Provider: "anthropic", Model: "claude-sonnet-5", At: on("2026-09-01")},
+			Tokens{Input: 1_000_000, Output: 1_000_000},
+			"18",
+		},
+		{
+			"sound",
+			Query{Provider: "gemini", Model: "gemini-2.5-flash"},
+			Tokens{InputAudio: 1_000_000},
+			"1",
+		},
+		{
+			"the built-in provider is free",
+			Query{Provider: "builtin", Model: "echo"},
+			Tokens{Input: 1_000_000, Output: 5},
+			"0",
+		},
+		{
+			"a fine-tuned model",
+			Query{Provider: "openai", Model: "ft:gpt-4o-mini-2024-07-18:acme:help:abc123"},
+			Tokens{Input: 1_000_000},
+			"0.3",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if tc.query.At.IsZero() {

@@ -122,7 +122,7 @@ func TestHoldsAreTraced(t *testing.T) {
 	}
 	attributes := map[string]string{}
 	for _, attribute := range spans[0].Attributes() {
-		attributes[string(attribute.Key)] = attribute.Value.Emit()
+		attributes[string(attribute.Key)] = attribute.Value.String()
 	}
 	if attributes["tollgate.hold.amount_nanousd"] != "700" || attributes["tollgate.hold"] != "hld_1" || attributes["tollgate.request_id"] != "req-1" {
 		t.Errorf("attributes %v", attributes)

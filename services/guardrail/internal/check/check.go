@@ -110,20 +110,34 @@ func (c *Check) Wants(s *Segment) bool {
 func Registry() []*Check { return registry }
 
 var registry = []*Check{
-	{Name: "api_key", Entity: "API_KEY", Default: Mask, MaxMatch: segment.MaxLen, Detect: detectAPIKey,
-		gate: gate{minLen: 8, near: wakesPrefix | wakesAssign, flags: segment.HasPEM | segment.HasAt}},
-	{Name: "payment_card", Entity: "PAYMENT_CARD", Default: Mask, MaxMatch: 37, Detect: detectCard,
-		gate: gate{digits: 12}},
-	{Name: "iban", Entity: "IBAN", Default: Mask, MaxMatch: 42, Detect: detectIBAN,
-		gate: gate{minLen: 15, digits: 4, flags: segment.HasLetter}},
-	{Name: "us_ssn", Entity: "US_SSN", Default: Mask, MaxMatch: 11, Detect: detectSSN,
-		gate: gate{digits: 9}},
-	{Name: "email", Entity: "EMAIL", Default: Mask, MaxMatch: 320, Detect: detectEmail,
-		gate: gate{minLen: 6, flags: segment.HasAt}},
-	{Name: "phone", Entity: "PHONE", Default: Mask, MaxMatch: 40, Detect: detectPhone,
-		gate: gate{digits: 7}},
-	{Name: "ip_address", Entity: "IP_ADDRESS", Default: Flag, MaxMatch: 45, Detect: detectIP,
-		gate: gate{digits: 1, minLen: 3, flags: segment.HasDot | segment.HasColon}},
+	{
+		Name: "api_key", Entity: "API_KEY", Default: Mask, MaxMatch: segment.MaxLen, Detect: detectAPIKey,
+		gate: gate{minLen: 8, near: wakesPrefix | wakesAssign, flags: segment.HasPEM | segment.HasAt},
+	},
+	{
+		Name: "payment_card", Entity: "PAYMENT_CARD", Default: Mask, MaxMatch: 37, Detect: detectCard,
+		gate: gate{digits: 12},
+	},
+	{
+		Name: "iban", Entity: "IBAN", Default: Mask, MaxMatch: 42, Detect: detectIBAN,
+		gate: gate{minLen: 15, digits: 4, flags: segment.HasLetter},
+	},
+	{
+		Name: "us_ssn", Entity: "US_SSN", Default: Mask, MaxMatch: 11, Detect: detectSSN,
+		gate: gate{digits: 9},
+	},
+	{
+		Name: "email", Entity: "EMAIL", Default: Mask, MaxMatch: 320, Detect: detectEmail,
+		gate: gate{minLen: 6, flags: segment.HasAt},
+	},
+	{
+		Name: "phone", Entity: "PHONE", Default: Mask, MaxMatch: 40, Detect: detectPhone,
+		gate: gate{digits: 7},
+	},
+	{
+		Name: "ip_address", Entity: "IP_ADDRESS", Default: Flag, MaxMatch: 45, Detect: detectIP,
+		gate: gate{digits: 1, minLen: 3, flags: segment.HasDot | segment.HasColon},
+	},
 	{Name: Injection, Entity: "PROMPT_INJECTION", Default: Block},
 }
 

@@ -33,8 +33,8 @@ func detectIBAN(s *Segment, out []Match) []Match {
 }
 
 func ibanEnd(t []byte, i int) int {
-	country := string([]byte{t[i] &^ 0x20, t[i+1] &^ 0x20})
-	want := ibanLength[country]
+	country := [2]byte{t[i] &^ 0x20, t[i+1] &^ 0x20}
+	want := ibanLength[string(country[:])]
 	if want == 0 {
 		return -1
 	}

@@ -36,9 +36,11 @@ func BenchmarkDirtyOutput(b *testing.B) { benchEvaluate(b, policy.Output, Part{T
 func BenchmarkUnicodeInput(b *testing.B) {
 	benchEvaluate(b, policy.Input, Part{Text: strings.Repeat("Grüße aus Köln, 日本語 und café. ", 30)})
 }
+
 func BenchmarkWokenInput(b *testing.B) {
 	benchEvaluate(b, policy.Input, Part{Text: cleanKB[:900] + " These are the instructions for the new rules of the prompt."})
 }
+
 func BenchmarkCleanJSON(b *testing.B) {
 	benchEvaluate(b, policy.Input, Part{Kind: JSON, Text: `{"text":"` + cleanKB + `"}`})
 }

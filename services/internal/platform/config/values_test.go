@@ -15,8 +15,14 @@ func TestDuration(t *testing.T) {
 		want time.Duration
 		ok   bool
 	}{
-		{"3s", 3 * time.Second, true}, {" 1h30m ", 90 * time.Minute, true}, {"0", 0, true}, {"300ms", 300 * time.Millisecond, true},
-		{"3", 0, false}, {"-1s", 0, false}, {"", 0, false}, {"1d", 0, false},
+		{"3s", 3 * time.Second, true},
+		{" 1h30m ", 90 * time.Minute, true},
+		{"0", 0, true},
+		{"300ms", 300 * time.Millisecond, true},
+		{"3", 0, false},
+		{"-1s", 0, false},
+		{"", 0, false},
+		{"1d", 0, false},
 	}
 	for _, tt := range tests {
 		var d config.Duration
@@ -32,8 +38,21 @@ func TestBytes(t *testing.T) {
 		want int64
 		ok   bool
 	}{
-		{"0", 0, true}, {"512", 512, true}, {"64KiB", 65536, true}, {"1.5 MiB", 3 << 19, true}, {"2kB", 2000, true}, {"3GB", 3e9, true}, {"7B", 7, true},
-		{"-1", 0, false}, {"-1KiB", 0, false}, {"9e18GiB", 0, false}, {"NaNMiB", 0, false}, {"InfMiB", 0, false}, {"MiB", 0, false}, {"ten", 0, false}, {"", 0, false},
+		{"0", 0, true},
+		{"512", 512, true},
+		{"64KiB", 65536, true},
+		{"1.5 MiB", 3 << 19, true},
+		{"2kB", 2000, true},
+		{"3GB", 3e9, true},
+		{"7B", 7, true},
+		{"-1", 0, false},
+		{"-1KiB", 0, false},
+		{"9e18GiB", 0, false},
+		{"NaNMiB", 0, false},
+		{"InfMiB", 0, false},
+		{"MiB", 0, false},
+		{"ten", 0, false},
+		{"", 0, false},
 	}
 	for _, tt := range tests {
 		var b config.Bytes

@@ -114,7 +114,7 @@ func (s collectionsServer) Get(_ context.Context, in *qdrant.GetCollectionInfoRe
 		Status:          qdrant.CollectionStatus_Green,
 		OptimizerStatus: &qdrant.OptimizerStatus{Ok: true},
 		SegmentsCount:   1,
-		PointsCount:     qdrant.PtrOf(uint64(c.index.len())), //nolint:gosec // a count
+		PointsCount:     qdrant.PtrOf(uint64(c.index.len())), // a count
 		PayloadSchema:   fields,
 		Config: &qdrant.CollectionConfig{Params: &qdrant.CollectionParams{
 			ShardNumber:         1,

@@ -44,7 +44,7 @@ func (x *index) len() int { return len(x.byKey) }
 // put stores a point in place of any other with its id.
 func (x *index) put(p *point) error {
 	x.remove(p.key)
-	slot := uint32(len(x.slots)) //nolint:gosec // far below 2^32 by memory
+	slot := uint32(len(x.slots)) // far below 2^32 by memory
 	x.slots = append(x.slots, p)
 	x.byKey[p.key] = slot
 	for name, v := range p.vectors.sparse {
@@ -98,7 +98,7 @@ func (x *index) addField(def *qdrant.CreateFieldIndexCollection) error {
 		if err != nil {
 			return err
 		}
-		k.add(uint32(slot), lookup(fields, name)) //nolint:gosec // a slot number
+		k.add(uint32(slot), lookup(fields, name)) // a slot number
 	}
 	x.keywords[name] = k
 	return nil
@@ -146,7 +146,7 @@ func (x *index) matching(f *filter) ([]uint32, error) {
 		if p == nil {
 			continue
 		}
-		if err := visit(uint32(slot)); err != nil { //nolint:gosec // a slot number
+		if err := visit(uint32(slot)); err != nil { // a slot number
 			return nil, err
 		}
 	}
@@ -182,7 +182,7 @@ func (k *keywordIndex) add(slot uint32, v *qdrant.Value) {
 		}
 		id, known := k.ids[s.StringValue]
 		if !known {
-			id = uint32(len(k.lists)) //nolint:gosec // far below 2^32 by memory
+			id = uint32(len(k.lists)) // far below 2^32 by memory
 			k.ids[s.StringValue] = id
 			k.lists = append(k.lists, slotList{})
 		}

@@ -52,7 +52,7 @@ func TestKill(t *testing.T) {
 	for round := range 5 {
 		dir := t.TempDir()
 		// The time limit is for a child that hangs; the test kills it long before.
-		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestWriterForKill$", "-test.timeout=1m") //nolint:gosec // this test binary
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestWriterForKill$", "-test.timeout=1m") // this test binary
 		child.Env = append(os.Environ(), killDirEnv+"="+dir)
 		out, err := child.StdoutPipe()
 		must(t, err)

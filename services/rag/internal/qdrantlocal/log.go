@@ -158,7 +158,7 @@ func (l *logFile) append(kind recordKind, body []byte) error {
 	buf := make([]byte, recordHeader+1+len(body))
 	buf[recordHeader] = byte(kind)
 	copy(buf[recordHeader+1:], body)
-	binary.LittleEndian.PutUint32(buf[:4], uint32(len(body)+1)) //nolint:gosec // bounded above
+	binary.LittleEndian.PutUint32(buf[:4], uint32(len(body)+1)) // bounded above
 	binary.LittleEndian.PutUint32(buf[4:], crc32.Checksum(buf[recordHeader:], castagnoli))
 	at := l.size.Load()
 	if _, err := l.f.WriteAt(buf, at); err != nil {
@@ -199,7 +199,7 @@ func (l *logFile) close() error {
 
 // syncDir forces a directory, so that a rename in it lasts.
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the caller's own data directory
+	d, err := os.Open(dir) // the caller's own data directory
 	if err != nil {
 		return fmt.Errorf("sync directory: %w", err)
 	}

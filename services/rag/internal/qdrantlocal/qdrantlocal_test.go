@@ -189,7 +189,7 @@ func TestFilters(t *testing.T) {
 				}
 				n, err := c.Count(t.Context(), &qdrant.CountPoints{CollectionName: "a", Filter: tc.f})
 				must(t, err)
-				if int(n) != len(ids) { //nolint:gosec // a count
+				if int(n) != len(ids) { // a count
 					t.Errorf("%s: counted %d, scrolled %d", tc.name, n, len(ids))
 				}
 			}
@@ -203,7 +203,7 @@ func TestDenseIsExactCosine(t *testing.T) {
 	in := &qdrant.UpsertPoints{CollectionName: "a"}
 	for i, v := range [][]float32{{10, 0}, {1, 1}, {0, 3}} {
 		in.Points = append(in.Points, &qdrant.PointStruct{
-			Id:      qdrant.NewIDNum(uint64(i)), //nolint:gosec // small
+			Id:      qdrant.NewIDNum(uint64(i)), // small
 			Vectors: qdrant.NewVectorsMap(map[string]*qdrant.Vector{"d": qdrant.NewVectorDense(v)}),
 		})
 	}
@@ -317,7 +317,7 @@ func TestScrollPages(t *testing.T) {
 	must(t, c.CreateCollection(t.Context(), definition("a")))
 	in := &qdrant.UpsertPoints{CollectionName: "a"}
 	for i := range 7 {
-		id := qdrant.NewIDNum(uint64(i)) //nolint:gosec // small
+		id := qdrant.NewIDNum(uint64(i)) // small
 		if i%2 == 1 {
 			id = qdrant.NewID(uuid.NewString())
 		}
@@ -416,9 +416,9 @@ func BenchmarkSparseQuery(b *testing.B) {
 		for i := range docs {
 			terms := map[uint32]float32{}
 			for j := range uint32(60) {
-				terms[(uint32(i)*7919+j*j*31+uint32(batch))%5000] = 1 //nolint:gosec // any spread will do
+				terms[(uint32(i)*7919+j*j*31+uint32(batch))%5000] = 1 // any spread will do
 			}
-			docs[i] = doc{batch*500 + uint64(i), terms, map[string]any{"org": "x"}} //nolint:gosec // small
+			docs[i] = doc{batch*500 + uint64(i), terms, map[string]any{"org": "x"}} // small
 		}
 		upsert(b, c, "a", docs...)
 	}

@@ -54,9 +54,9 @@ func (c *collection) query(ctx context.Context, in *qdrant.QueryPoints) ([]*qdra
 	if len(in.GetPrefetch()) > 0 || in.GetLookupFrom() != nil {
 		return nil, unimplemented("a prefetch or a look-up")
 	}
-	limit, offset := defaultLimit, int(in.GetOffset()) //nolint:gosec // bounded below
+	limit, offset := defaultLimit, int(in.GetOffset()) // bounded below
 	if in.Limit != nil {
-		limit = int(in.GetLimit()) //nolint:gosec // bounded below
+		limit = int(in.GetLimit()) // bounded below
 	}
 	if limit < 1 || offset < 0 || limit > c.opts.Limits.ResultPoints || offset > c.opts.Limits.ResultPoints {
 		return nil, invalid("limit must be from 1 to %d", c.opts.Limits.ResultPoints)
@@ -149,7 +149,7 @@ func (c *collection) nearestDense(q []float32, name string, f *filter, visit fun
 	}
 	for slot, p := range c.index.slots {
 		if p != nil {
-			score(uint32(slot), p) //nolint:gosec // a slot number
+			score(uint32(slot), p) // a slot number
 		}
 	}
 }
@@ -224,7 +224,7 @@ func (b *best) Less(i, j int) bool { return b.better(b.kept[j], b.kept[i]) }
 func (b *best) Swap(i, j int)      { b.kept[i], b.kept[j] = b.kept[j], b.kept[i] }
 
 // Push adds one.
-func (b *best) Push(v any) { b.kept = append(b.kept, v.(scored)) } //nolint:forcetypeassert // only scored goes in
+func (b *best) Push(v any) { b.kept = append(b.kept, v.(scored)) } // only scored goes in
 
 // Pop takes the last.
 func (b *best) Pop() any {

@@ -28,7 +28,7 @@ func schemaOf(def *qdrant.CreateCollection, limits Limits) (schema, error) {
 		params = c.ParamsMap.GetMap()
 	}
 	for name, p := range params {
-		if p.GetSize() == 0 || p.GetSize() > uint64(max(limits.DenseDimensions, 0)) { //nolint:gosec // not negative
+		if p.GetSize() == 0 || p.GetSize() > uint64(max(limits.DenseDimensions, 0)) { // not negative
 			return s, invalid("vector `%s`: size must be from 1 to %d", name, limits.DenseDimensions)
 		}
 		if p.GetMultivectorConfig() != nil {
@@ -38,7 +38,7 @@ func schemaOf(def *qdrant.CreateCollection, limits Limits) (schema, error) {
 		if d != qdrant.Distance_Cosine && d != qdrant.Distance_Dot {
 			return s, unimplemented("distance " + d.String())
 		}
-		s.dense[name] = denseParams{size: int(p.GetSize()), cosine: d == qdrant.Distance_Cosine} //nolint:gosec // bounded above
+		s.dense[name] = denseParams{size: int(p.GetSize()), cosine: d == qdrant.Distance_Cosine} // bounded above
 	}
 	for name, p := range def.GetSparseVectorsConfig().GetMap() {
 		if name == "" {

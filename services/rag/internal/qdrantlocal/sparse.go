@@ -106,7 +106,7 @@ func (a *accumulator) reset(n int) {
 // scoreAll gives every point that shares an element with the query, by
 // walking the posting lists.
 func (x *invertedIndex) scoreAll(q sparseVector, slots int, visit func(slot uint32, score float32)) {
-	a := accumulators.Get().(*accumulator) //nolint:forcetypeassert // the pool holds nothing else
+	a := accumulators.Get().(*accumulator) // the pool holds nothing else
 	defer accumulators.Put(a)
 	a.reset(slots)
 	for i, element := range q.indices {

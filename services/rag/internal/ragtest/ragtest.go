@@ -105,7 +105,7 @@ func Decode[T any](t testing.TB, line []byte) T { t.Helper(); return decode[T](t
 // Lines calls visit with each line of a file.
 func Lines(t testing.TB, path string, visit func([]byte)) {
 	t.Helper()
-	f, err := os.Open(path) //nolint:gosec // test data
+	f, err := os.Open(path) // test data
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func collectionMessage(c corpus.Collection, n corpus.Counts) *ragv1.Collection {
 func documentMessage(d corpus.Document) *ragv1.Document {
 	out := &ragv1.Document{
 		Name: documentName(d.Collection, d.Name), Title: d.Title, Uri: d.URI, MediaType: d.MediaType, Metadata: d.Metadata,
-		SizeBytes: d.Size, ContentHash: d.Hash, ChunkCount: int32(d.Chunks), //nolint:gosec // bounded at ingest
+		SizeBytes: d.Size, ContentHash: d.Hash, ChunkCount: int32(d.Chunks), // bounded at ingest
 	}
 	if !d.Updated.IsZero() {
 		out.UpdateTime = timestamppb.New(d.Updated)
@@ -28,7 +28,7 @@ func documentMessage(d corpus.Document) *ragv1.Document {
 
 func templateMessage(t prompts.Template) *ragv1.Template {
 	return &ragv1.Template{
-		Name: templatePrefix + t.Name, Text: t.Text, Version: int32(t.Version), //nolint:gosec // bounded at creation
+		Name: templatePrefix + t.Name, Text: t.Text, Version: int32(t.Version), // bounded at creation
 		CreateTime: timestamppb.New(t.Created),
 	}
 }

@@ -75,7 +75,7 @@ func (s *Server) Enrich(ctx context.Context, in *ragv1.EnrichRequest) (*ragv1.En
 }
 
 func enriched(found retrieval.Context) *ragv1.EnrichResponse {
-	out := &ragv1.EnrichResponse{Context: found.Text, Tokens: int32(found.Tokens)} //nolint:gosec // within the budget
+	out := &ragv1.EnrichResponse{Context: found.Text, Tokens: int32(found.Tokens)} // within the budget
 	for _, s := range found.Passages {
 		name := documentName(s.Document.Collection, s.Document.Name)
 		out.Passages = append(out.Passages, &ragv1.Passage{

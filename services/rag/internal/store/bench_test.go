@@ -22,7 +22,7 @@ func words(z *rand.Zipf, n int) string {
 
 // BenchmarkSearch searches 10,000 chunks of 150 words for ten passages.
 func BenchmarkSearch(b *testing.B) {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a benchmark repeats
+	r := rand.New(rand.NewPCG(1, 2)) // a benchmark repeats
 	z := rand.NewZipf(r, 1.1, 3, 30_000)
 	s := storetest.Embedded(b)
 	p := sparse.DefaultParams()

@@ -155,7 +155,7 @@ func (s *Store) Replace(ctx context.Context, org string, doc corpus.Document, ch
 		return nil
 	}
 	if err := s.removeGenerations(ctx, org, now.garbage); err != nil {
-		return nil //nolint:nilerr // the document is in place; Sweep tidies later
+		return nil // the document is in place; Sweep tidies later
 	}
 	now.garbage = nil
 	_ = s.putHead(ctx, now)

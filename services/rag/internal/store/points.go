@@ -51,7 +51,7 @@ func (s *Store) count(ctx context.Context, collection string, filter *qdrant.Fil
 		n, err = s.client.Count(ctx, &qdrant.CountPoints{CollectionName: collection, Filter: filter, Exact: qdrant.PtrOf(true)})
 		return err
 	})
-	return int64(n), err //nolint:gosec // a count
+	return int64(n), err // a count
 }
 
 type payload map[string]*qdrant.Value
@@ -65,7 +65,7 @@ func (s *Store) scroll(ctx context.Context, filter *qdrant.Filter, from string, 
 	err = s.call(ctx, func(ctx context.Context) error {
 		points, more, err := s.client.ScrollAndOffset(ctx, &qdrant.ScrollPoints{
 			CollectionName: s.meta, Filter: filter, Offset: offset,
-			Limit:       qdrant.PtrOf(uint32(limit)), //nolint:gosec // a page size
+			Limit:       qdrant.PtrOf(uint32(limit)), // a page size
 			WithPayload: qdrant.NewWithPayload(true), WithVectors: qdrant.NewWithVectors(false),
 		})
 		if err != nil {

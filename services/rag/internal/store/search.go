@@ -100,7 +100,7 @@ func (q *search) query(ctx context.Context) (points []*qdrant.ScoredPoint, err e
 		points, err = q.store.client.Query(ctx, &qdrant.QueryPoints{
 			CollectionName: q.store.chunks, Filter: filter,
 			Query: qdrant.NewQuerySparse(q.terms.Indices, q.terms.Values), Using: qdrant.PtrOf(termsVector),
-			Limit:       qdrant.PtrOf(uint64(q.limit)), //nolint:gosec // above 0
+			Limit:       qdrant.PtrOf(uint64(q.limit)), // above 0
 			WithPayload: qdrant.NewWithPayload(true),
 		})
 		return err

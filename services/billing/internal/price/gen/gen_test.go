@@ -100,9 +100,12 @@ func TestRules(t *testing.T) {
 func TestFold(t *testing.T) {
 	rows := func(input int64) []price.Row { return []price.Row{{Nano: map[string]int64{"input": input}}} }
 	kept := fold([]price.Entry{
-		{Provider: "openai", Model: "m-2026-01-01", Rows: rows(1)}, {Provider: "openai", Model: "m", Rows: rows(1)},
-		{Provider: "openai", Model: "m-2025-01-01", Rows: rows(2)}, {Provider: "openai", Model: "m", Region: "eu", Rows: rows(1)},
-		{Provider: "openai", Model: "m", Region: "us", Rows: rows(3)}, {Provider: "bedrock", Model: "b-20250101", Rows: rows(1)},
+		{Provider: "openai", Model: "m-2026-01-01", Rows: rows(1)},
+		{Provider: "openai", Model: "m", Rows: rows(1)},
+		{Provider: "openai", Model: "m-2025-01-01", Rows: rows(2)},
+		{Provider: "openai", Model: "m", Region: "eu", Rows: rows(1)},
+		{Provider: "openai", Model: "m", Region: "us", Rows: rows(3)},
+		{Provider: "bedrock", Model: "b-20250101", Rows: rows(1)},
 		{Provider: "bedrock", Model: "b", Rows: rows(1)},
 	})
 	var names []string

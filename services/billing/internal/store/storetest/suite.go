@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"windows follow the usage":          windowsFollowTheUsage,
 		"holds never overshoot":             holdsNeverOvershoot,
 		"budgets":                           budgets,
+		"budgets begin with the ledger":     budgetsBeginWithTheLedger,
 		"prices are kept":                   pricesAreKept,
 		"accounts":                          accounts,
 		"keys":                              keys,

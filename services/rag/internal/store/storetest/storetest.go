@@ -108,7 +108,7 @@ func (f fixture) stored(t testing.TB, conditions ...*qdrant.Condition) int {
 		CollectionName: f.prefix + "_chunks", Exact: qdrant.PtrOf(true), Filter: &qdrant.Filter{Must: conditions},
 	})
 	must(t, err)
-	return int(n) //nolint:gosec // a count
+	return int(n) // a count
 }
 
 func collections(t *testing.T, f fixture) {

@@ -37,7 +37,7 @@ func (a *Adapter) Generate(ctx context.Context, r *provider.Request) (*provider.
 	completion := &llmv1.Completion{Id: d.id, Model: d.model, CreateTime: timestamppb.Now(), Usage: d.usage()}
 	for i := range d.candidates {
 		completion.Candidates = append(completion.Candidates, &llmv1.Candidate{
-			Index: int32(i), //nolint:gosec // at most 128
+			Index: int32(i), // at most 128
 			Message: &llmv1.Message{Role: llmv1.Role_ROLE_ASSISTANT, Parts: []*llmv1.Part{{
 				Content: &llmv1.Part_Text{Text: &llmv1.Text{Text: d.text, Citations: d.citations}},
 			}}},

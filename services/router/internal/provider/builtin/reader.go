@@ -12,7 +12,7 @@ import (
 // reader delivers a draft: start, then every candidate's words and its end. It needs no goroutine and, once
 // begun, no memory: the chunk and its delta are used again for every word.
 type reader struct {
-	ctx       context.Context //nolint:containedctx // a reader lives as long as its request
+	ctx       context.Context // a reader lives as long as its request
 	draft     *draft
 	chunk     stream.Chunk
 	candidate int
@@ -64,7 +64,7 @@ func (r *reader) end() {
 }
 
 func (r *reader) add(e stream.Event) {
-	e.Candidate = int32(r.candidate) //nolint:gosec // at most 128
+	e.Candidate = int32(r.candidate) // at most 128
 	r.chunk.Events = append(r.chunk.Events, e)
 }
 

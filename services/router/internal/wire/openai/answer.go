@@ -121,7 +121,7 @@ func (a *answer) readChoices() {
 			a.fail(errSyntax)
 			return
 		}
-		c := choice{index: int32(len(a.choices))} //nolint:gosec // bounded by the body
+		c := choice{index: int32(len(a.choices))} // bounded by the body
 		a.readChoice(&c)
 		a.choices = append(a.choices, c)
 	}
@@ -132,7 +132,7 @@ func (a *answer) readChoice(c *choice) {
 		switch string(a.key()) {
 		case "index":
 			if n, ok := a.integer(); ok && n >= 0 && n < maxCandidates {
-				c.index = int32(n) //nolint:gosec // bounded above
+				c.index = int32(n) // bounded above
 			}
 		case "message":
 			a.readMessage(c)

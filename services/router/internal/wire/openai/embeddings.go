@@ -72,7 +72,7 @@ func (p *parser) embedMember(r *EmbedRequest, name string, at *path) error {
 	}
 	if name == "dimensions" {
 		n, err := p.bounded(1, maxDimensions, at)
-		r.Dimensions = int32(n) //nolint:gosec // bounded above
+		r.Dimensions = int32(n) // bounded above
 		return err
 	}
 	var format string

@@ -60,7 +60,7 @@ func (p *parser) integer32(dst **int32, low, high int64, at *path) error {
 	if err != nil {
 		return err
 	}
-	narrow := int32(n) //nolint:gosec // bounded above
+	narrow := int32(n) // bounded above
 	*dst = &narrow
 	return nil
 }
