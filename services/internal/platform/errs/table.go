@@ -20,9 +20,9 @@ type row struct {
 	text string
 }
 
-// table is the one place that maps reasons. Two choices are not obvious: a
-// budget is 402 and an unknown path 404, because client libraries retry 429
-// and 5xx, and neither gets better by retrying.
+// table is the one place that maps reasons. One choice is not obvious: an
+// unknown path is 404 and not 501, because client libraries retry 5xx, and it
+// does not get better by retrying.
 var table = map[llmv1.ErrorReason]row{
 	llmv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT:          {codes.InvalidArgument, http.StatusBadRequest, "the request is not valid"},
 	llmv1.ErrorReason_ERROR_REASON_BODY_TOO_LARGE:            {codes.InvalidArgument, http.StatusRequestEntityTooLarge, "the request body is too large"},
