@@ -25,7 +25,8 @@ import (
 
 // peer is how other services, and the REST edge, reach a service.
 type peer struct {
-	// internal carries the internal token and the caller of the call under way.
+	// internal carries the caller of the call under way, vouched for by the
+	// internal token or by being of this process.
 	internal grpc.ClientConnInterface
 	// edge carries what the client sent, and nothing of ours.
 	edge grpc.ClientConnInterface
@@ -38,10 +39,10 @@ type localPeer struct {
 }
 
 func (a *App) localPeer(server *grpcserver.Server, t *telemetry.Telemetry) localPeer {
-	outgoing := auth.OutgoingPrincipal(a.token)
-	internal := server.Inproc(inproc.WithClientStats(t.ClientHandler()),
-		inproc.WithUnaryClientInterceptors(outgoing.Unary), inproc.WithStreamClientInterceptors(outgoing.Stream))
-	edge := server.Inproc(inproc.WithClientStats(t.ClientHandler()))
+	var handover auth.Handover
+	internal := server.Inproc(inproc.WithClientStats(t.LocalClientHandler()),
+		inproc.WithUnaryClientInterceptors(handover.Unary), inproc.WithStreamClientInterceptors(handover.Stream))
+	edge := server.Inproc(inproc.WithClientStats(t.LocalClientHandler()))
 	return localPeer{peer{internal, edge}, grpcserver.Both(internal, edge)}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/internal/platform/inproc"
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
 )
 
@@ -81,6 +82,9 @@ func (a *Authenticator) public(method string) bool {
 }
 
 func (a *Authenticator) authenticateGRPC(ctx context.Context) (*Principal, error) {
+	if h, ok := inproc.Handed(ctx).(handover); ok {
+		return h.principal, nil
+	}
 	if values := metadata.ValueFromIncomingContext(ctx, MetadataInternal); len(values) > 0 {
 		return a.authenticateInternal(ctx, values)
 	}
@@ -109,12 +113,15 @@ func (a *Authenticator) authenticateInternal(ctx context.Context, tokens []strin
 	forwarded := metadata.ValueFromIncomingContext(ctx, MetadataPrincipal)
 	switch len(forwarded) {
 	case 0:
-		return &Principal{Roles: []string{RoleService}, Internal: true}, nil
+		return service(), nil
 	case 1:
 		return decodePrincipal(forwarded[0])
 	}
 	return nil, errs.New(llmv1.ErrorReason_ERROR_REASON_UNAUTHENTICATED, "more than one caller was forwarded")
 }
+
+// service is a Tollgate service that acts for itself.
+func service() *Principal { return &Principal{Roles: []string{RoleService}, Internal: true} }
 
 func encodePrincipal(p *Principal) (string, error) {
 	data, err := json.Marshal(p)
@@ -183,6 +190,36 @@ func (o *Outgoing) Context(ctx context.Context) (context.Context, error) {
 		md.Set(MetadataPrincipal, text)
 	}
 	return metadata.NewOutgoingContext(ctx, md), nil
+}
+
+// Handover is Outgoing for connections within the process: the caller of the
+// call under way crosses as it is, unencoded. What stands for the token is that
+// nothing outside this package can make a handover, and nothing outside the
+// process can hand anything over. Give it only to connections that our own
+// services call through, never to one that carries what a client sent.
+type Handover struct{}
+
+// handover is what a Handover hands over.
+type handover struct{ principal *Principal }
+
+// Unary is a grpc.UnaryClientInterceptor.
+func (h Handover) Unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	return invoker(h.context(ctx), method, req, reply, cc, opts...)
+}
+
+// Stream is a grpc.StreamClientInterceptor.
+func (h Handover) Stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	return streamer(h.context(ctx), desc, cc, method, opts...)
+}
+
+func (Handover) context(ctx context.Context) context.Context {
+	p, ok := FromContext(ctx)
+	if !ok || p.serviceItself() {
+		return inproc.Hand(ctx, handover{service()})
+	}
+	internal := *p
+	internal.Internal = true
+	return inproc.Hand(ctx, handover{&internal})
 }
 
 // serviceItself says that the caller is a service that acts for nobody else.

@@ -164,3 +164,50 @@ func TestOutgoingForwardsTheCaller(t *testing.T) {
 		}
 	}
 }
+
+// TestHandover gives the handler the caller, and nobody else a way to be it.
+func TestHandover(t *testing.T) {
+	var h auth.Handover
+	w, conn := newService("t", inproc.WithUnaryClientInterceptors(h.Unary), inproc.WithStreamClientInterceptors(h.Stream))
+	client := testpb.NewTestServiceClient(conn)
+	caller := &auth.Principal{Organization: "acme", User: "u", Roles: []string{"viewer"}, Limits: auth.Limits{TokensPerMinute: 5}}
+	// What someone put into the metadata must not win.
+	ctx := metadata.AppendToOutgoingContext(auth.NewContext(t.Context(), caller), auth.MetadataPrincipal, principalText, auth.MetadataInternal, "x")
+	want := *caller
+	want.Internal = true
+	service := &auth.Principal{Roles: []string{auth.RoleService}, Internal: true}
+	for _, tt := range []struct {
+		ctx  context.Context
+		want *auth.Principal
+	}{
+		{ctx, &want},
+		{t.Context(), service},
+		{auth.NewContext(t.Context(), service), service},
+	} {
+		w.caller = nil
+		if _, err := client.EmptyCall(tt.ctx, &testpb.Empty{}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, w.caller); diff != "" {
+			t.Error(diff)
+		}
+		stream, err := client.FullDuplexCall(tt.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = stream.Recv() // the end
+		w.mu.Lock()
+		if diff := cmp.Diff(tt.want, w.caller); diff != "" {
+			t.Error(diff)
+		}
+		w.mu.Unlock()
+	}
+	if caller.Internal {
+		t.Error("the caller's own principal was changed")
+	}
+	// Another package's value is no handover.
+	_, open := newService("t")
+	if _, err := testpb.NewTestServiceClient(open).EmptyCall(inproc.Hand(t.Context(), caller), &testpb.Empty{}); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("a handed principal: %v", err)
+	}
+}

@@ -28,8 +28,9 @@ type Chain struct {
 	// Unary and Stream hold the interceptors, the first outermost.
 	Unary  []grpc.UnaryServerInterceptor
 	Stream []grpc.StreamServerInterceptor
-	// Stats is the stats handler; nil without telemetry.
-	Stats stats.Handler
+	// Stats and LocalStats are the stats handlers, over the wire and in process;
+	// nil without telemetry.
+	Stats, LocalStats stats.Handler
 }
 
 // NewChain builds the chain of one service.
@@ -57,7 +58,7 @@ func NewChain(deps Dependencies) (*Chain, error) {
 	c.Unary = append(c.Unary, validator.unary)
 	c.Stream = append(c.Stream, validator.stream)
 	if deps.Telemetry != nil {
-		c.Stats = deps.Telemetry.ServerHandler()
+		c.Stats, c.LocalStats = deps.Telemetry.ServerHandler(), deps.Telemetry.LocalServerHandler()
 	}
 	return c, nil
 }
@@ -67,7 +68,7 @@ func (c *Chain) InprocOptions() []inproc.Option {
 	return []inproc.Option{
 		inproc.WithUnaryServerInterceptors(c.Unary...),
 		inproc.WithStreamServerInterceptors(c.Stream...),
-		inproc.WithServerStats(c.Stats),
+		inproc.WithServerStats(c.LocalStats),
 	}
 }
 

@@ -23,6 +23,22 @@ func (serverContext) Value(any) any { return nil }
 // context uses it where it cannot see through to the parent.
 func (c serverContext) AfterFunc(f func()) func() bool { return context.AfterFunc(c.Context, f) }
 
+// Hand lets one value cross as it is with the calls that are made with ctx. No
+// client can send one, since only code of this process can make one; over a
+// wire it goes nowhere. Both sides share the value: treat it as read-only.
+func Hand(ctx context.Context, value any) context.Context {
+	return context.WithValue(ctx, handKey{}, value)
+}
+
+// Handed returns what the caller of the call under way handed over, or nil. It
+// ends with the call: calls that the handler makes do not hand it on.
+func Handed(ctx context.Context) any { return ctx.Value(handedKey{}) }
+
+type (
+	handKey   struct{}
+	handedKey struct{}
+)
+
 // address stands in for a network address.
 type address struct{}
 
@@ -58,5 +74,8 @@ func crossing(ctx context.Context, creds credentials.PerRPCCredentials, full str
 		md = metadata.MD{}
 	}
 	server = metadata.NewIncomingContext(server, md)
+	if value := ctx.Value(handKey{}); value != nil {
+		server = context.WithValue(server, handedKey{}, value)
+	}
 	return peer.NewContext(server, here), cancel, nil
 }

@@ -234,3 +234,32 @@ func TestUnaryAllocations(t *testing.T) {
 		t.Errorf("%v allocations, at most %d are allowed", got, unaryAllocations)
 	}
 }
+
+// TestHand: a value crosses one call, and none of those that the handler makes.
+func TestHand(t *testing.T) {
+	var seen any
+	conn := inproc.New(inproc.WithUnaryServerInterceptors(
+		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+			seen = inproc.Handed(ctx)
+			return handler(ctx, req)
+		}))
+	testpb.RegisterTestServiceServer(conn, &server{})
+	client := testpb.NewTestServiceClient(conn)
+	if _, err := client.UnaryCall(inproc.Hand(testContext(t), "value"), ask("hello")); err != nil || seen != "value" {
+		t.Errorf("handed %v, %v", seen, err)
+	}
+	if _, err := client.UnaryCall(testContext(t), ask("hello")); err != nil || seen != nil {
+		t.Errorf("handed %v, %v", seen, err)
+	}
+	next := inproc.New(inproc.WithUnaryServerInterceptors(
+		func(ctx context.Context, _ any, _ *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
+			return client.UnaryCall(ctx, ask("hello"))
+		}))
+	testpb.RegisterTestServiceServer(next, &server{})
+	if _, err := testpb.NewTestServiceClient(next).UnaryCall(inproc.Hand(testContext(t), "value"), ask("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if seen != nil {
+		t.Errorf("the handler's own call hands over %v", seen)
+	}
+}

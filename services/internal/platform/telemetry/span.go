@@ -12,14 +12,22 @@ import (
 )
 
 // Start begins a span below the one in ctx, in the same service. Without one
-// in ctx the span records nothing. Always End it.
+// in ctx, or below one that records nothing, the span records nothing. Always
+// End it.
 func Start(ctx context.Context, name string, attrs ...attribute.KeyValue) (context.Context, trace.Span) {
-	tracer := trace.SpanFromContext(ctx).TracerProvider().Tracer(scope)
+	parent := trace.SpanFromContext(ctx)
+	if !parent.IsRecording() {
+		return ctx, silent
+	}
+	tracer := parent.TracerProvider().Tracer(scope)
 	if len(attrs) == 0 {
 		return tracer.Start(ctx, name)
 	}
 	return tracer.Start(ctx, name, trace.WithAttributes(attrs...))
 }
+
+// silent takes whatever is told to a span that nobody keeps.
+var silent = trace.SpanFromContext(context.Background())
 
 // End finishes a span. An error marks it failed with the reason and the
 // public text; cancellation by the caller is not a failure.

@@ -19,7 +19,6 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
@@ -399,19 +398,101 @@ func TestDiscard(t *testing.T) {
 	}
 }
 
-func BenchmarkUnaryInprocSampledAtOnePercent(b *testing.B) {
+// TestLocalCalls: a sampled trace is whole, an unsampled one leaves no span but
+// goes on, and both are measured once.
+func TestLocalCalls(t *testing.T) {
+	for _, tt := range []struct {
+		flags string
+		spans int
+	}{{"01", 4}, {"00", 0}} {
+		collector := otlptest.New(t)
+		cfg := everything()
+		cfg.OTLPEndpoint = collector.Endpoint()
+		tel := setup(t, cfg, "tollgate-router")
+		conn := inproc.New(inproc.WithClientStats(tel.LocalClientHandler()), inproc.WithServerStats(tel.LocalServerHandler()))
+		end := &traced{}
+		testpb.RegisterTestServiceServer(conn, end)
+		parent := "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-" + tt.flags
+		edge := httptest.NewServer(tel.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if _, err := testpb.NewTestServiceClient(conn).EmptyCall(r.Context(), &testpb.Empty{}); err != nil {
+				t.Error(err)
+			}
+			if _, err := testpb.NewTestServiceClient(conn).UnaryCall(r.Context(), &testpb.SimpleRequest{}); err == nil {
+				t.Error("an unimplemented call succeeds")
+			}
+		})))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, edge.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("traceparent", parent)
+		resp, err := edge.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		edge.Close()
+		if got := end.seen.TraceID().String(); !strings.Contains(parent, got) || end.seen.IsSampled() != (tt.spans > 0) {
+			t.Errorf("flags %s: the handler is in trace %s, sampled %v", tt.flags, got, end.seen.IsSampled())
+		}
+		metrics, err := tel.Registry().Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts := map[string]uint64{}
+		for _, family := range metrics {
+			if family.GetName() != "rpc_server_call_duration_seconds" {
+				continue
+			}
+			for _, m := range family.GetMetric() {
+				for _, l := range m.GetLabel() {
+					if l.GetName() == "rpc_response_status_code" {
+						counts[l.GetValue()] += m.GetHistogram().GetSampleCount()
+					}
+				}
+			}
+		}
+		if counts["OK"] != 1 || counts["UNIMPLEMENTED"] != 1 || len(counts) != 2 {
+			t.Errorf("flags %s: measured %v", tt.flags, counts)
+		}
+		if err := tel.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if tt.spans > 0 { // an edge, two client sides, a server side and one's own at least
+			collector.WaitSpans(t, func(s []otlptest.Span) bool { return len(s) > tt.spans })
+		} else if got := collector.Spans(); len(got) != 0 {
+			t.Errorf("an unsampled trace left %d spans", len(got))
+		}
+	}
+}
+
+// traced notes the trace that it is called in.
+type traced struct {
+	testpb.UnimplementedTestServiceServer
+	seen trace.SpanContext
+}
+
+func (s *traced) EmptyCall(ctx context.Context, in *testpb.Empty) (_ *testpb.Empty, err error) {
+	ctx, span := telemetry.Start(ctx, "work", attribute.String("k", "v"))
+	defer func() { telemetry.End(span, err) }()
+	s.seen = trace.SpanContextFromContext(ctx)
+	return in, nil
+}
+
+func BenchmarkUnaryLocalUnsampled(b *testing.B) {
 	cfg := telemetry.DefaultConfig()
 	cfg.MetricsAddr = ""
-	tel, err := telemetry.Setup(b.Context(), cfg, "s", telemetry.WithLookupEnv(noEnv), telemetry.WithSpanProcessor(sdktrace.NewSimpleSpanProcessor(tracetest.NewNoopExporter())))
+	tel, err := telemetry.Setup(b.Context(), cfg, "s", telemetry.WithLookupEnv(noEnv))
 	if err != nil {
 		b.Fatal(err)
 	}
-	conn := inproc.New(inproc.WithClientStats(tel.ClientHandler()), inproc.WithServerStats(tel.ServerHandler()))
+	conn := inproc.New(inproc.WithClientStats(tel.LocalClientHandler()), inproc.WithServerStats(tel.LocalServerHandler()))
 	testpb.RegisterTestServiceServer(conn, &service{})
 	client := testpb.NewTestServiceClient(conn)
+	ctx := trace.ContextWithSpanContext(b.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := client.EmptyCall(b.Context(), &testpb.Empty{}); err != nil {
+		if _, err := client.EmptyCall(ctx, &testpb.Empty{}); err != nil {
 			b.Fatal(err)
 		}
 	}
