@@ -13,6 +13,7 @@ type callOptions struct {
 	trailer  *metadata.MD
 	creds    credentials.PerRPCCredentials
 	onFinish []func(error)
+	turns    bool
 }
 
 func readOptions(opts []grpc.CallOption) callOptions {
@@ -27,6 +28,8 @@ func readOptions(opts []grpc.CallOption) callOptions {
 			c.creds = o.Creds
 		case grpc.PeerCallOption:
 			*o.PeerAddr = *here
+		case takingTurns:
+			c.turns = true
 		case grpc.OnFinishCallOption:
 			c.onFinish = append(c.onFinish, o.OnFinish)
 		}

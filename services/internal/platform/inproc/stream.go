@@ -19,15 +19,9 @@ const window = 8
 
 // pipe is what the two sides of a stream share.
 type pipe struct {
+	envelope
 	toServer chan proto.Message // closed by the client's CloseSend
 	toClient chan proto.Message // closed when the handler has returned
-
-	headerOnce sync.Once
-	headerSent chan struct{}
-
-	mu      sync.Mutex
-	header  metadata.MD
-	trailer metadata.MD
 
 	done chan struct{} // closed when the handler has returned
 	err  error         // its status; read after done
@@ -42,95 +36,36 @@ func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, full string
 
 func (c *Conn) newStream(ctx context.Context, desc *grpc.StreamDesc, _ *grpc.ClientConn, full string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	options := readOptions(opts)
+	if options.turns && desc.ClientStreams && desc.ServerStreams {
+		return c.newTurns(ctx, desc, full, options)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	kind := shape{client: true, clientStreams: desc.ClientStreams, serverSends: desc.ServerStreams}
 	ctx, begin := c.clientStats.begin(ctx, full, kind)
 	p := &pipe{
-		toServer:   make(chan proto.Message, window),
-		toClient:   make(chan proto.Message, window),
-		headerSent: make(chan struct{}),
-		done:       make(chan struct{}),
+		envelope: newEnvelope(),
+		toServer: make(chan proto.Message, window),
+		toClient: make(chan proto.Message, window),
+		done:     make(chan struct{}),
 	}
 	cs := &clientStream{pipe: p, ctx: ctx, cancel: cancel, desc: desc, options: options, stats: c.clientStats, begin: begin}
-	if err := c.open(ctx, full, p, options); err != nil {
+	call, err := c.cross(ctx, full, options, &p.envelope)
+	if err != nil {
 		cs.finish(err)
 		return nil, err
 	}
+	go c.serve(call, p)
 	// As over the wire, cancelling ends the stream even if nobody reads it.
 	cs.unwatch = context.AfterFunc(ctx, func() { cs.finish(toStatus(ctx.Err())) })
 	return cs, nil
 }
 
-// open starts the handler.
-func (c *Conn) open(ctx context.Context, full string, p *pipe, options callOptions) error {
-	if err := ctx.Err(); err != nil {
-		return toStatus(err)
-	}
-	m := c.lookup(full)
-	if m == nil {
-		return errUnknown(full)
-	}
-	if m.stream == nil {
-		return status.Errorf(codes.Internal, "%s is not a stream", full)
-	}
-	server, cancel, err := crossing(ctx, options.creds, full)
-	if err != nil {
-		return err
-	}
-	ss := &serverStream{pipe: p, method: full}
-	server = grpc.NewContextWithServerTransportStream(server, (*streamTransport)(ss))
-	kind := shape{clientStreams: m.stream.ClientStreams, serverSends: m.stream.ServerStreams}
-	ss.ctx, ss.begin = c.serverStats.begin(server, full, kind)
-	go c.serve(m, ss, cancel, full)
-	return nil
-}
-
 // serve runs the handler and publishes its end.
-func (c *Conn) serve(m *method, ss *serverStream, cancel context.CancelFunc, full string) {
-	var err error
-	if c.serveStream == nil {
-		err = m.stream.Handler(m.server, ss)
-	} else {
-		info := &grpc.StreamServerInfo{FullMethod: full, IsClientStream: m.stream.ClientStreams, IsServerStream: m.stream.ServerStreams}
-		err = c.serveStream(m.server, ss, info, m.stream.Handler)
-	}
-	err = toStatus(err)
-	c.serverStats.end(ss.ctx, ss.begin, false, err)
-	cancel()
-	ss.pipe.err = err
-	ss.pipe.sendHeader()
-	close(ss.pipe.done)
-	close(ss.pipe.toClient)
-}
-
-func (p *pipe) sendHeader() bool {
-	first := false
-	p.headerOnce.Do(func() { first = true; close(p.headerSent) })
-	return first
-}
-
-func (p *pipe) setHeader(md metadata.MD) error {
-	select {
-	case <-p.headerSent:
-		return errHeaderSent
-	default:
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.header = metadata.Join(p.header, md)
-	return nil
-}
-
-func (p *pipe) setTrailer(md metadata.MD) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.trailer = metadata.Join(p.trailer, md)
-}
-
-func (p *pipe) headerAndTrailer() (header, trailer metadata.MD) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.header.Copy(), p.trailer.Copy()
+func (c *Conn) serve(call *streamCall, p *pipe) {
+	p.err = call.handle(c, &serverStream{pipe: p, ctx: call.ctx})
+	p.sendHeader()
+	close(p.done)
+	close(p.toClient)
 }
 
 // clientStream is the caller's side.
@@ -272,24 +207,14 @@ func cloneMessage(m any) (proto.Message, error) {
 // serverStream is the handler's side.
 type serverStream struct {
 	*pipe
-	ctx    context.Context
-	method string
-	begin  time.Time
+	ctx context.Context
 }
 
 // SetHeader implements grpc.ServerStream.
 func (s *serverStream) SetHeader(md metadata.MD) error { return s.setHeader(md) }
 
 // SendHeader implements grpc.ServerStream.
-func (s *serverStream) SendHeader(md metadata.MD) error {
-	if err := s.setHeader(md); err != nil {
-		return err
-	}
-	if !s.sendHeader() {
-		return errHeaderSent
-	}
-	return nil
-}
+func (s *serverStream) SendHeader(md metadata.MD) error { return s.sendHeaderWith(md) }
 
 // SetTrailer implements grpc.ServerStream.
 func (s *serverStream) SetTrailer(md metadata.MD) { s.setTrailer(md) }
@@ -326,22 +251,4 @@ func (s *serverStream) RecvMsg(m any) error {
 	case <-s.ctx.Done():
 		return toStatus(s.ctx.Err())
 	}
-}
-
-// streamTransport lets grpc.SetHeader and the like work on a stream.
-type streamTransport serverStream
-
-// Method implements grpc.ServerTransportStream.
-func (t *streamTransport) Method() string { return t.method }
-
-// SetHeader implements grpc.ServerTransportStream.
-func (t *streamTransport) SetHeader(md metadata.MD) error { return t.setHeader(md) }
-
-// SendHeader implements grpc.ServerTransportStream.
-func (t *streamTransport) SendHeader(md metadata.MD) error { return (*serverStream)(t).SendHeader(md) }
-
-// SetTrailer implements grpc.ServerTransportStream.
-func (t *streamTransport) SetTrailer(md metadata.MD) error {
-	t.setTrailer(md)
-	return nil
 }
