@@ -50,9 +50,31 @@ func (s *Server) CheckStream(conn checkStream) (err error) {
 	return run.serve()
 }
 
-// streamRun is one open stream.
+// Bounds of a delta, as in its contract.
+const (
+	maxCandidate = 127
+	maxPart      = 4095
+	maxDelta     = 1 << 20
+)
+
+// PlainlyValid says of a delta that it keeps the rules of its contract.
+func (s *Server) PlainlyValid(msg any) bool {
+	m, ok := msg.(*guardrailv1.CheckStreamRequest)
+	if !ok {
+		return false
+	}
+	d := m.GetDelta()
+	return d != nil && d.CandidateIndex >= 0 && d.CandidateIndex <= maxCandidate &&
+		d.PartIndex >= 0 && d.PartIndex <= maxPart && len(d.Text) <= maxDelta &&
+		guardrailv1.ContentKind_name[int32(d.Kind)] != ""
+}
+
+// streamRun is one open stream. It uses its messages again: a request is done
+// with once it is answered, an answer has left once Send returns.
 type streamRun struct {
 	conn    checkStream
+	request guardrailv1.CheckStreamRequest
+	answer  guardrailv1.CheckStreamResponse
 	policy  *policy.Compiled
 	session *stream.Session
 	verdict engine.Outcome
@@ -64,40 +86,38 @@ func (r *streamRun) serve() error {
 		return err
 	}
 	for {
-		msg, err := r.conn.Recv()
-		if err != nil {
+		if err := r.conn.RecvMsg(&r.request); err != nil {
 			return endOfStream(err)
 		}
-		delta := msg.GetDelta()
+		delta := r.request.GetDelta()
 		if delta == nil {
 			return invalid("step", "the stream is open already")
 		}
-		resp, err := r.step(delta)
-		if err != nil {
+		if err := r.step(delta); err != nil {
 			return err
 		}
-		if err := r.conn.Send(resp); err != nil {
+		if err := r.conn.Send(&r.answer); err != nil {
 			return err
 		}
 	}
 }
 
-func (r *streamRun) step(d *guardrailv1.CheckStreamRequest_Delta) (*guardrailv1.CheckStreamResponse, error) {
+// step checks a delta and fills the answer.
+func (r *streamRun) step(d *guardrailv1.CheckStreamRequest_Delta) error {
 	res, err := r.session.Push(stream.Piece{
 		Candidate: int(d.GetCandidateIndex()), Part: int(d.GetPartIndex()), Kind: kind(d.GetKind()), Text: d.GetText(), Last: d.GetLast(),
 	})
 	if err != nil {
-		return nil, invalid("delta", "%s", err.Error())
+		return invalid("delta", "%s", err.Error())
 	}
 	r.verdict = res.Outcome
-	resp := &guardrailv1.CheckStreamResponse{
-		Released: res.Released, HeldBytes: int32(res.Held), Verdict: verdict(res.Outcome), Findings: findings(res.Findings),
-	}
+	r.answer.Released, r.answer.HeldBytes = res.Released, int32(res.Held)
+	r.answer.Verdict, r.answer.Findings = verdict(res.Outcome), findings(res.Findings)
 	if res.Unscanned {
-		resp.Findings = append(resp.Findings, unscanned(r.policy, int(d.GetPartIndex()), len(d.GetText())))
+		r.answer.Findings = append(r.answer.Findings, unscanned(r.policy, int(d.GetPartIndex()), len(d.GetText())))
 	}
-	r.counts = count(r.counts, resp.GetFindings())
-	return resp, nil
+	r.counts = count(r.counts, r.answer.GetFindings())
+	return nil
 }
 
 func endOfStream(err error) error {
