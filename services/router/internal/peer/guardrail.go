@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,6 +13,7 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/internal/platform/inproc"
 	"github.com/tollgate/tollgate/services/router/internal/pipeline"
 )
 
@@ -110,7 +112,7 @@ func holdsOn(r *guardrailv1.Rule, d guardrailv1.Direction) bool {
 // Scan opens a check of an answer that is being written; it ends with ctx.
 func (g *Guardrail) Scan(ctx context.Context, policy string) (pipeline.Scan, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	s, err := g.client.CheckStream(ctx)
+	s, err := g.client.CheckStream(ctx, inproc.TakingTurns())
 	if err != nil {
 		cancel()
 		return nil, err
@@ -118,10 +120,12 @@ func (g *Guardrail) Scan(ctx context.Context, policy string) (pipeline.Scan, err
 	open := &guardrailv1.CheckStreamRequest{Step: &guardrailv1.CheckStreamRequest_Open_{
 		Open: &guardrailv1.CheckStreamRequest_Open{Policy: policy, Direction: guardrailv1.Direction_DIRECTION_OUTPUT},
 	}}
-	scan := &scan{stream: s, cancel: cancel, timeout: g.timeout}
+	scan := &scan{stream: s, cancel: cancel, timeout: g.timeout, began: time.Now()}
 	scan.request.Step = &scan.step
 	scan.step.Delta = &scan.delta
-	scan.timer = time.AfterFunc(g.timeout, cancel)
+	scan.asked.Store(idle)
+	scan.timer = time.AfterFunc(time.Hour, scan.look)
+	scan.timer.Reset(g.timeout)
 	if _, err := scan.exchange(open); err != nil {
 		scan.Close()
 		return nil, err
@@ -129,16 +133,39 @@ func (g *Guardrail) Scan(ctx context.Context, policy string) (pipeline.Scan, err
 	return scan, nil
 }
 
-// scan sends one delta at a time and waits for its answer. It keeps its request
-// and uses it again: a message has left once Send returns.
+// scan sends one delta at a time and waits for its answer. It keeps its messages
+// and uses them again: one has left once Send returns, and an answer is valid
+// until the next. A delta only notes when it was sent; the timer, when it fires,
+// looks whether that is too long ago, or sets itself anew.
 type scan struct {
 	stream  grpc.BidiStreamingClient[guardrailv1.CheckStreamRequest, guardrailv1.CheckStreamResponse]
 	cancel  context.CancelFunc
 	timer   *time.Timer
 	timeout time.Duration
+	began   time.Time
+	asked   atomic.Int64 // nanoseconds since began at which an answer was asked for, or idle
 	request guardrailv1.CheckStreamRequest
 	step    guardrailv1.CheckStreamRequest_Delta_
 	delta   guardrailv1.CheckStreamRequest_Delta
+	answer  guardrailv1.CheckStreamResponse
+}
+
+const idle = -1
+
+// look ends a scan whose answer is overdue.
+func (s *scan) look() {
+	if s.stream.Context().Err() != nil {
+		return
+	}
+	left := s.timeout
+	if asked := s.asked.Load(); asked != idle {
+		left -= time.Since(s.began) - time.Duration(asked)
+	}
+	if left <= 0 {
+		s.cancel()
+		return
+	}
+	s.timer.Reset(left)
 }
 
 // Delta sends one piece and returns what may pass.
@@ -149,8 +176,8 @@ func (s *scan) Delta(d pipeline.Delta) (*guardrailv1.CheckStreamResponse, error)
 }
 
 func (s *scan) exchange(r *guardrailv1.CheckStreamRequest) (*guardrailv1.CheckStreamResponse, error) {
-	s.timer.Reset(s.timeout)
-	defer s.timer.Stop()
+	s.asked.Store(int64(time.Since(s.began)))
+	defer s.asked.Store(idle)
 	if err := s.stream.Send(r); err != nil {
 		// The reason stands in the stream's end.
 		if _, end := s.stream.Recv(); end != nil {
@@ -158,11 +185,10 @@ func (s *scan) exchange(r *guardrailv1.CheckStreamRequest) (*guardrailv1.CheckSt
 		}
 		return nil, s.failure(err)
 	}
-	response, err := s.stream.Recv()
-	if err != nil {
+	if err := s.stream.RecvMsg(&s.answer); err != nil {
 		return nil, s.failure(err)
 	}
-	return response, nil
+	return &s.answer, nil
 }
 
 // failure keeps a time-out of ours from looking like a cancellation by the caller.
