@@ -5,7 +5,11 @@ import (
 
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
 	"github.com/tollgate/tollgate/services/router/internal/dialect/openai"
+	"github.com/tollgate/tollgate/services/router/internal/server"
 )
+
+// MetadataRequestID is where the edge of this process names a request.
+const MetadataRequestID = server.MetadataRequestID
 
 // Mount puts the client dialects on the HTTP edge.
 func (s *Service) Mount(mux *http.ServeMux, authenticator *auth.Authenticator) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/platform/httpserver"
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
+	"github.com/tollgate/tollgate/services/router"
 )
 
 // serveHTTP builds the HTTP edge: the router's dialects, REST for all
@@ -59,6 +61,7 @@ func (a *App) restGateway(ctx context.Context) (http.Handler, error) {
 		}),
 		runtime.WithErrorHandler(restError),
 		runtime.WithIncomingHeaderMatcher(restHeader),
+		runtime.WithMetadata(restRequestID),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithDisablePathLengthFallback(),
 	)
@@ -96,6 +99,11 @@ func restHeader(name string) (string, bool) {
 	default:
 		return "", false
 	}
+}
+
+// restRequestID names the request in the ledger as the edge named it in the answer.
+func restRequestID(ctx context.Context, _ *http.Request) metadata.MD {
+	return metadata.Pairs(router.MetadataRequestID, httpserver.RequestID(ctx))
 }
 
 // restError writes an error as google.rpc.Status, with the HTTP status of its reason.

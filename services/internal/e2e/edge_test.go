@@ -126,6 +126,13 @@ func rest(t *testing.T, d *deployment, _ *upstream) {
 	if got.GetCompletion().GetCandidates()[0].GetFinishReason() != llmv1.FinishReason_FINISH_REASON_STOP || got.GetReport().GetTarget() != "fake" {
 		t.Errorf("answer %v", &got)
 	}
+	resp := d.do(timeout(t), d.key, http.MethodPost, "/api/v1/generate", strings.NewReader(
+		`{"conversation":{"model":"`+modelPlain+`","messages":[{"role":"ROLE_USER","parts":[{"text":{"text":"hello"}}]}]}}`))
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if id := resp.Header.Get("x-tollgate-request-id"); err != nil || id == "" || !strings.Contains(string(body), id) {
+		t.Errorf("the header names the request %q, the report another: %s %v", id, body, err)
+	}
 	var explained routerv1.ExplainRouteResponse
 	d.rest(http.MethodPost, "/api/v1/routes:explain", &routerv1.ExplainRouteRequest{Conversation: conversation(modelFailover, "hello")}, &explained)
 	if candidates := explained.GetDecision().GetCandidates(); len(candidates) != 2 || candidates[0].GetReason() == "" {
@@ -136,9 +143,9 @@ func rest(t *testing.T, d *deployment, _ *upstream) {
 			t.Errorf("GET %s: %d %s, want %d", path, status, body, want)
 		}
 	}
-	resp := d.do(timeout(t), d.key, http.MethodPost, "/api/v1/generate", strings.NewReader(`{"conversation":{"model":"m","mesages":[]}}`))
+	resp = d.do(timeout(t), d.key, http.MethodPost, "/api/v1/generate", strings.NewReader(`{"conversation":{"model":"m","mesages":[]}}`))
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	body, err = io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "mesages") {
 		t.Errorf("an unknown field: %s %s %v", resp.Status, body, err)
 	}

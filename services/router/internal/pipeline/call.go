@@ -9,6 +9,9 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/stream"
 )
 
+// Callers are the roles that may use models; a viewer reads reports only.
+var Callers = []string{auth.RoleAdmin, auth.RoleDeveloper, auth.RoleService}
+
 // Call is one client request on its way in. A dialect fills it; the pipeline
 // does not change it.
 type Call struct {

@@ -42,7 +42,7 @@ func (s *Server) ListTargets(ctx context.Context, r *routerv1.ListTargetsRequest
 
 // ExplainRoute says where a conversation would go, and why.
 func (s *Server) ExplainRoute(ctx context.Context, r *routerv1.ExplainRouteRequest) (*routerv1.ExplainRouteResponse, error) {
-	p, err := auth.Require(ctx, callers...)
+	p, err := auth.Require(ctx, pipeline.Callers...)
 	if err != nil {
 		return nil, err
 	}

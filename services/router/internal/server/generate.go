@@ -11,17 +11,14 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
 
-// callers may use models; a viewer reads reports only.
-var callers = []string{auth.RoleAdmin, auth.RoleDeveloper, auth.RoleService}
-
 // Generate answers a conversation.
 func (s *Server) Generate(ctx context.Context, r *routerv1.GenerateRequest) (*routerv1.GenerateResponse, error) {
-	p, err := auth.Require(ctx, callers...)
+	p, err := auth.Require(ctx, pipeline.Callers...)
 	if err != nil {
 		return nil, err
 	}
 	result, err := s.pipeline.Generate(ctx, &pipeline.Call{
-		Principal: p, Conversation: r.GetConversation(), Options: r.GetOptions(),
+		RequestID: requestID(ctx), Principal: p, Conversation: r.GetConversation(), Options: r.GetOptions(),
 	})
 	if err != nil {
 		return nil, err
@@ -32,13 +29,13 @@ func (s *Server) Generate(ctx context.Context, r *routerv1.GenerateRequest) (*ro
 // StreamGenerate answers a conversation while the answer is written.
 func (s *Server) StreamGenerate(r *routerv1.StreamGenerateRequest, out grpc.ServerStreamingServer[routerv1.StreamGenerateResponse]) error {
 	ctx := out.Context()
-	p, err := auth.Require(ctx, callers...)
+	p, err := auth.Require(ctx, pipeline.Callers...)
 	if err != nil {
 		return err
 	}
 	sink := &sink{out: out}
 	err = s.pipeline.Stream(ctx, &pipeline.Call{
-		Principal: p, Conversation: r.GetConversation(), Options: r.GetOptions(),
+		RequestID: requestID(ctx), Principal: p, Conversation: r.GetConversation(), Options: r.GetOptions(),
 	}, sink)
 	if sink.failed {
 		return nil // the error event has said it, and it ends the stream
@@ -48,13 +45,13 @@ func (s *Server) StreamGenerate(r *routerv1.StreamGenerateRequest, out grpc.Serv
 
 // Embed turns texts into vectors.
 func (s *Server) Embed(ctx context.Context, r *routerv1.EmbedRequest) (*routerv1.EmbedResponse, error) {
-	p, err := auth.Require(ctx, callers...)
+	p, err := auth.Require(ctx, pipeline.Callers...)
 	if err != nil {
 		return nil, err
 	}
 	result, err := s.pipeline.Embed(ctx, &pipeline.EmbedCall{
-		Principal: p,
-		Request:   &provider.EmbedRequest{Model: r.GetModel(), Inputs: r.GetInputs(), Dimensions: r.GetDimensions()},
+		RequestID: requestID(ctx), Principal: p,
+		Request: &provider.EmbedRequest{Model: r.GetModel(), Inputs: r.GetInputs(), Dimensions: r.GetDimensions()},
 	})
 	if err != nil {
 		return nil, err

@@ -34,9 +34,6 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, header http.Header) (*auth.Principal, error)
 }
 
-// callers may use models; a viewer reads reports only.
-var callers = []string{auth.RoleAdmin, auth.RoleDeveloper, auth.RoleService}
-
 // Handler serves the dialect.
 type Handler struct {
 	gateway       Gateway
@@ -74,7 +71,7 @@ func (h *Handler) only(method string, serve endpoint) http.HandlerFunc {
 		}
 		caller, err := h.authenticator.Authenticate(r.Context(), r.Header)
 		if err == nil {
-			caller, err = auth.Require(auth.NewContext(r.Context(), caller), callers...)
+			caller, err = auth.Require(auth.NewContext(r.Context(), caller), pipeline.Callers...)
 		}
 		if err == nil {
 			r = r.WithContext(auth.NewContext(r.Context(), caller))
