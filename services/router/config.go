@@ -36,8 +36,8 @@ type Config struct {
 	GuardrailUnavailable Failure `yaml:"guardrail_unavailable"`
 	BillingUnavailable   Failure `yaml:"billing_unavailable"`
 	RagUnavailable       Failure `yaml:"rag_unavailable"`
-	// ContextRules asks the rag service about every request, so that context
-	// rules apply to routes without collections as well.
+	// ContextRules asks the rag service also about requests without collections
+	// where the organisation has context rules, so that those apply everywhere.
 	ContextRules bool `yaml:"context_rules"`
 	// Limits bound requests.
 	Limits Limits `yaml:"limits"`

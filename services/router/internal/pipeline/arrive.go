@@ -20,8 +20,9 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/tokens"
 )
 
-// authorise finds the route of the model, if the caller may use it.
-func authorise(_ context.Context, r *request) error {
+// authorise finds the route of the model, if the caller may use it, and whether
+// it adds context.
+func authorise(ctx context.Context, r *request) error {
 	if err := admit(r.principal, r.model); err != nil {
 		return err
 	}
@@ -30,7 +31,11 @@ func authorise(_ context.Context, r *request) error {
 		return errs.New(llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND, "").WithField("model")
 	}
 	entry.Candidates(route.Question{Model: r.model, Needs: r.needs()}, &r.decision)
-	return r.decision.Err()
+	if err := r.decision.Err(); err != nil {
+		return err
+	}
+	r.enriches = r.mayEnrich(ctx)
+	return nil
 }
 
 func admit(p *auth.Principal, model string) error {
@@ -92,7 +97,7 @@ func (r *request) estimated() tokens.Estimate {
 	if entry.MaxOutputTokens > 0 {
 		bounds.Output = entry.MaxOutputTokens
 	}
-	if r.enriches() {
+	if r.enriches {
 		bounds.Context = r.pipeline.options.ContextTokens
 		if entry.ContextTokens > 0 {
 			bounds.Context = int64(entry.ContextTokens)

@@ -14,10 +14,13 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
 )
 
-// enriches says whether context may be added.
-func (r *request) enriches() bool {
-	return r.pipeline.peers.Enricher != nil && !r.options.GetNoContext() &&
-		(r.pipeline.options.ContextRules || len(r.collections()) > 0)
+// mayEnrich says whether context may be added.
+func (r *request) mayEnrich(ctx context.Context) bool {
+	enricher := r.pipeline.peers.Enricher
+	if enricher == nil || r.conversation == nil || r.options.GetNoContext() {
+		return false
+	}
+	return len(r.collections()) > 0 || r.pipeline.options.ContextRules && enricher.HasRules(ctx)
 }
 
 // collections are those that the client asks for, else the route's.
@@ -31,7 +34,7 @@ func (r *request) collections() []string {
 // enrich finds what the model should know, and checks it: a document may hold
 // what a policy forbids, or instructions to the model.
 func enrich(ctx context.Context, r *request) (err error) {
-	if !r.enriches() {
+	if !r.enriches {
 		return nil
 	}
 	ctx, span := telemetry.Start(ctx, "router.enrich")

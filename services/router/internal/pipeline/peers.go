@@ -62,5 +62,8 @@ type Delta struct {
 
 // Enricher finds what a prompt needs of the organisation's documents.
 type Enricher interface {
+	// HasRules says whether the caller's organisation has context rules, so that
+	// Enrich may find something without collections. It says yes if it cannot know.
+	HasRules(context.Context) bool
 	Enrich(context.Context, *ragv1.EnrichRequest) (*ragv1.EnrichResponse, error)
 }

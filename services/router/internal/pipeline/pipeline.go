@@ -24,7 +24,8 @@ type Options struct {
 	// GuardrailOpen, BillingOpen and RagOpen let requests pass, unchecked,
 	// without a hold or without context, while that service is unavailable.
 	GuardrailOpen, BillingOpen, RagOpen bool
-	// ContextRules asks rag about every request, also those without collections.
+	// ContextRules asks rag also about requests without collections, where the
+	// organisation has context rules.
 	ContextRules bool
 }
 

@@ -39,6 +39,7 @@ type request struct {
 	texts        *provider.EmbedRequest
 
 	decision    route.Decision    // authorise, decide
+	enriches    bool              // authorise
 	estimate    tokens.Estimate   // reserve
 	reservation limit.Reservation // reserve
 	scopes      *billingv1.Scopes // hold
