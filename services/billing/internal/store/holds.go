@@ -12,7 +12,7 @@ import (
 )
 
 const insertHold = `INSERT INTO holds (id, organization_id, request_id, lease, amount, remaining, charges, created_at, expires_at)
- VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (organization_id, request_id) WHERE request_id <> '' DO NOTHING`
 
 // reserve takes an amount where the limit covers it; no row changes where it
 // does not. The first hold of a window makes its row.
@@ -23,25 +23,27 @@ const reserve = `INSERT INTO balances (organization_id, scope, span, span_start,
 // Reserve implements budget.HoldStore.
 func (s *Store) Reserve(ctx context.Context, hold budget.Hold) (budget.Hold, error) {
 	made := hold
-	err := s.writer.do(ctx, func(tx *tx) error {
+	charges, err := json.Marshal(hold.Charges)
+	if err != nil {
+		return budget.Hold{}, fmt.Errorf("reserve: %w", err)
+	}
+	err = s.writer.do(ctx, func(tx *tx) error {
 		made = hold
-		earlier, found, err := s.renew(tx, &hold)
-		if err != nil || found {
-			made = earlier
+		inserted, err := tx.exec(insertHold, hold.ID, hold.Organization, storable(hold.RequestID), flag(hold.Lease),
+			int64(hold.Amount), int64(hold.Amount), string(charges), stamp(hold.Created), stamp(hold.Expires))
+		if err != nil {
+			return err
+		}
+		if inserted == 0 {
+			made, err = s.renew(tx, &hold)
 			return err
 		}
 		for _, charge := range hold.Charges {
 			if err := take(tx, &hold, charge); err != nil {
-				return err
+				return err // which takes the row back as well
 			}
 		}
-		charges, err := json.Marshal(hold.Charges)
-		if err != nil {
-			return err
-		}
-		_, err = tx.exec(insertHold, hold.ID, hold.Organization, storable(hold.RequestID), flag(hold.Lease),
-			int64(hold.Amount), int64(hold.Amount), string(charges), stamp(hold.Created), stamp(hold.Expires))
-		return err
+		return nil
 	})
 	if err != nil {
 		return budget.Hold{}, fmt.Errorf("reserve: %w", err)
@@ -49,25 +51,19 @@ func (s *Store) Reserve(ctx context.Context, hold budget.Hold) (budget.Hold, err
 	return made, nil
 }
 
-// renew finds the hold that a request has already and prolongs it.
-func (s *Store) renew(tx *tx, hold *budget.Hold) (budget.Hold, bool, error) {
-	if hold.RequestID == "" {
-		return budget.Hold{}, false, nil
-	}
+// renew prolongs the hold that a request has already.
+func (s *Store) renew(tx *tx, hold *budget.Hold) (budget.Hold, error) {
 	var id string
 	var amount, created int64
 	err := tx.row(`SELECT id, amount, created_at FROM holds WHERE organization_id = ? AND request_id = ?`,
 		[]any{hold.Organization, storable(hold.RequestID)}, &id, &amount, &created)
-	if isNoRows(err) {
-		return budget.Hold{}, false, nil
-	}
 	if err != nil {
-		return budget.Hold{}, false, err
+		return budget.Hold{}, err
 	}
 	earlier := *hold
 	earlier.ID, earlier.Amount, earlier.Created = id, money.Amount(amount), unstamp(created)
 	_, err = tx.exec(`UPDATE holds SET expires_at = ? WHERE id = ?`, stamp(hold.Expires), id)
-	return earlier, true, err
+	return earlier, err
 }
 
 // take reserves in one window or says what is left there.
