@@ -13,7 +13,7 @@ type callOptions struct {
 	trailer  *metadata.MD
 	creds    credentials.PerRPCCredentials
 	onFinish []func(error)
-	turns    bool
+	turns    *takingTurns
 }
 
 func readOptions(opts []grpc.CallOption) callOptions {
@@ -29,7 +29,7 @@ func readOptions(opts []grpc.CallOption) callOptions {
 		case grpc.PeerCallOption:
 			*o.PeerAddr = *here
 		case takingTurns:
-			c.turns = true
+			c.turns = &o
 		case grpc.OnFinishCallOption:
 			c.onFinish = append(c.onFinish, o.OnFinish)
 		}

@@ -36,7 +36,7 @@ func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, full string
 
 func (c *Conn) newStream(ctx context.Context, desc *grpc.StreamDesc, _ *grpc.ClientConn, full string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	options := readOptions(opts)
-	if options.turns && desc.ClientStreams && desc.ServerStreams {
+	if options.turns != nil && desc.ClientStreams && desc.ServerStreams {
 		return c.newTurns(ctx, desc, full, options)
 	}
 	ctx, cancel := context.WithCancel(ctx)

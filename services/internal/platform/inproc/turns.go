@@ -22,9 +22,19 @@ import (
 // is for methods that answer each message by one, and whose handlers use their
 // stream only from the goroutine they are called on. Over the wire it changes
 // nothing.
-func TakingTurns() grpc.CallOption { return takingTurns{} }
+//
+// A copier knows small messages and copies them faster than reflection does;
+// it may be nil.
+func TakingTurns(copier Copier) grpc.CallOption { return takingTurns{copier: copier} }
 
-type takingTurns struct{ grpc.EmptyCallOption }
+// Copier makes dst a deep copy of src, or says that it cannot and leaves dst as
+// it is. dst may be a message that is used again.
+type Copier func(dst, src any) bool
+
+type takingTurns struct {
+	grpc.EmptyCallOption
+	copier Copier
+}
 
 var errOutOfTurn = status.Error(codes.Internal, "the stream takes turns: it is the handler's")
 
@@ -32,6 +42,8 @@ var errOutOfTurn = status.Error(codes.Internal, "the stream takes turns: it is t
 // may let the handler run; the handler's side runs only under it.
 type turns struct {
 	envelope
+	copier Copier
+
 	lock  sync.Mutex
 	next  func() (struct{}, bool) // lets the handler run until it waits or returns
 	stop  func()                  // the same, once its context has ended
@@ -50,6 +62,13 @@ func (t *turns) run() {
 	}
 }
 
+func (t *turns) copy(dst any, src proto.Message) error {
+	if t.copier != nil && t.copier(dst, src) {
+		return nil
+	}
+	return copyMessage(dst, src)
+}
+
 func (t *turns) wait() { t.yield(struct{}{}) }
 
 // newTurns opens a stream whose handler runs as a coroutine, up to where it
@@ -57,7 +76,7 @@ func (t *turns) wait() { t.yield(struct{}{}) }
 func (c *Conn) newTurns(ctx context.Context, desc *grpc.StreamDesc, full string, options callOptions) (grpc.ClientStream, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ctx, begin := c.clientStats.begin(ctx, full, shape{client: true, clientStreams: desc.ClientStreams, serverSends: desc.ServerStreams})
-	t := &turns{envelope: newEnvelope()}
+	t := &turns{envelope: newEnvelope(), copier: options.turns.copier}
 	caller := &turnsCaller{turns: t, ctx: ctx, cancel: cancel, options: options, stats: c.clientStats, begin: begin}
 	call, err := c.cross(ctx, full, options, &t.envelope)
 	if err != nil {
@@ -178,7 +197,7 @@ func (s *turnsCaller) recv(m any) error {
 	}
 	out := s.out
 	s.out = nil
-	return copyMessage(m, out)
+	return s.copy(m, out)
 }
 
 // CloseSend implements grpc.ClientStream.
@@ -261,5 +280,5 @@ func (s *turnsHandler) RecvMsg(m any) error {
 	}
 	in := s.in
 	s.in = nil
-	return copyMessage(m, in)
+	return s.copy(m, in)
 }

@@ -18,7 +18,7 @@ type duplex = grpc.BidiStreamingClient[testpb.StreamingOutputCallRequest, testpb
 
 func takeTurns(t testing.TB, ctx context.Context, c testpb.TestServiceClient, opts ...grpc.CallOption) duplex {
 	t.Helper()
-	stream, err := c.FullDuplexCall(ctx, append(opts, inproc.TakingTurns())...)
+	stream, err := c.FullDuplexCall(ctx, append(opts, inproc.TakingTurns(nil))...)
 	if err != nil {
 		t.Fatal(err)
 	}
