@@ -279,6 +279,10 @@ func (a *App) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	group.Go(func() error {
+		tuneGarbage(serving, garbageEvery)
+		return nil
+	})
 	if a.options.ConfigPath != "" {
 		group.Go(func() error {
 			config.Watch(serving, a.options.ConfigPath, time.Second, func() { a.reload(serving) })
