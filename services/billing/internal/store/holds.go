@@ -90,17 +90,41 @@ func take(tx *tx, hold *budget.Hold, charge budget.Charge) error {
 // draw lets a settlement use up its hold: its cost, or all that is left when
 // the request ends. A hold that is gone (released, expired) changes nothing.
 func (s *Store) draw(tx *tx, record *ledger.Record, cost money.Amount, changes balances) error {
+	if record.Last {
+		ended, err := endOwn(tx, record, changes)
+		if err != nil || ended {
+			return err
+		}
+	}
 	left, found, err := s.holdLeft(tx, record.Hold)
 	if err != nil || !found || left.organization != record.Scopes.Organization {
 		return err
-	}
-	if record.Last && !left.lease {
-		return left.end(tx, changes)
 	}
 	used := min(cost, left.remaining)
 	changes.release(left.organization, left.charges, used)
 	_, err = tx.exec(`UPDATE holds SET remaining = remaining - ? WHERE id = ?`, int64(used), record.Hold)
 	return err
+}
+
+// endOwn ends the hold of a request with its last record, in one statement; a
+// lease goes on.
+func endOwn(tx *tx, record *ledger.Record, changes balances) (ended bool, err error) {
+	hold := &liveHold{id: record.Hold, organization: record.Scopes.Organization}
+	var remaining int64
+	var charges string
+	err = tx.row(`DELETE FROM holds WHERE id = ? AND organization_id = ? AND lease = 0 RETURNING remaining, charges`,
+		[]any{storable(hold.id), storable(hold.organization)}, &remaining, &charges)
+	if isNoRows(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal([]byte(charges), &hold.charges); err != nil {
+		return false, fmt.Errorf("read hold: %w", err)
+	}
+	changes.release(hold.organization, hold.charges, money.Amount(remaining))
+	return true, nil
 }
 
 // liveHold is a hold as far as ending it needs.

@@ -27,16 +27,35 @@ const (
 	insertEntries = `INSERT INTO ledger_entries (usage_id, line, account, amount, units) VALUES ` + entryRows
 )
 
-// chunk is how many postings one statement writes; those that are left over
-// are written one by one, so that there are two statements to prepare.
+// chunk is how many postings one statement writes at most. A batch is cut into
+// chunks, quarters of them and single postings, so that there are three
+// statements of each kind to prepare.
 const chunk = 16
 
-// The statements for a chunk.
-var (
-	insertUsageChunk   = insertUsage + strings.Repeat(", "+usageRow, chunk-1) + unlessTaken
-	insertEntriesChunk = insertEntries + strings.Repeat(", "+entryRows, chunk-1)
-	findChunk          = `SELECT id FROM usage_rows WHERE id IN (?` + strings.Repeat(", ?", chunk-1) + `)`
-)
+// statements are those for a number of postings.
+type statements struct{ insertUsage, insertEntries, find string }
+
+var chunks = map[int]statements{1: statementsFor(1), chunk / 4: statementsFor(chunk / 4), chunk: statementsFor(chunk)}
+
+func statementsFor(size int) statements {
+	return statements{
+		insertUsage:   insertUsage + strings.Repeat(", "+usageRow, size-1) + unlessTaken,
+		insertEntries: insertEntries + strings.Repeat(", "+entryRows, size-1),
+		find:          `SELECT id FROM usage_rows WHERE id IN (?` + strings.Repeat(", ?", size-1) + `)`,
+	}
+}
+
+// chunkOf is the size of the next chunk of what is left.
+func chunkOf(left int) int {
+	switch {
+	case left >= chunk:
+		return chunk
+	case left >= chunk/4:
+		return chunk / 4
+	default:
+		return 1
+	}
+}
 
 // Commit implements ledger.Store.
 func (s *Store) Commit(ctx context.Context, postings []ledger.Posting) ([]ledger.Result, error) {
@@ -44,10 +63,7 @@ func (s *Store) Commit(ctx context.Context, postings []ledger.Posting) ([]ledger
 	err := s.writer.do(ctx, func(tx *tx) error {
 		c := commit{store: s, tx: tx, now: time.Now(), budgets: budgeted{}, changes: balances{}}
 		for done := 0; done < len(postings); {
-			size := 1
-			if len(postings)-done >= chunk {
-				size = chunk
-			}
+			size := chunkOf(len(postings) - done)
 			if err := c.book(postings[done:done+size], results[done:done+size]); err != nil {
 				return fmt.Errorf("commit usage: %w", err)
 			}
@@ -101,11 +117,7 @@ func (c *commit) insert(postings []ledger.Posting) ([]int64, error) {
 		ids[i] = c.store.ids.next(c.now)
 		values = appendUsage(values, ids[i], &postings[i], c.now)
 	}
-	statement := insertUsage + unlessTaken
-	if len(postings) == chunk {
-		statement = insertUsageChunk
-	}
-	inserted, err := c.tx.exec(statement, values...)
+	inserted, err := c.tx.exec(chunks[len(postings)].insertUsage, values...)
 	switch {
 	case err != nil:
 		return nil, err
@@ -124,7 +136,7 @@ func (c *commit) present(ids []int64) ([]int64, error) {
 		values[i] = id
 	}
 	found := map[int64]bool{}
-	err := c.tx.rows(findChunk, values, func(row scanner) error {
+	err := c.tx.rows(chunks[len(ids)].find, values, func(row scanner) error {
 		var id int64
 		err := row.Scan(&id)
 		found[id] = true
@@ -150,14 +162,12 @@ func (c *commit) enter(ids []int64, postings []ledger.Posting) error {
 			values = append(values, ids[i], storable(entry.Account), int64(entry.Amount), entry.Units)
 		}
 	}
-	if len(values) == chunk*perPosting {
-		_, err := c.tx.exec(insertEntriesChunk, values...)
-		return err
-	}
-	for ; len(values) > 0; values = values[perPosting:] {
-		if _, err := c.tx.exec(insertEntries, values[:perPosting]...); err != nil {
+	for len(values) > 0 {
+		size := chunkOf(len(values) / perPosting)
+		if _, err := c.tx.exec(chunks[size].insertEntries, values[:size*perPosting]...); err != nil {
 			return err
 		}
+		values = values[size*perPosting:]
 	}
 	return nil
 }
