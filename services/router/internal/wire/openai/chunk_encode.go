@@ -24,8 +24,9 @@ type ChunkEncoder struct {
 	failed       bool
 	// chunk counts those written anew.
 	chunk int
-	// head is the beginning of the frames written anew, up to the choices.
-	head []byte
+	// head is the beginning of the frames written anew, up to the choices; before
+	// and after are what stood around the choices of the frame it was made from.
+	head, before, after []byte
 }
 
 // outgoing is what a client has been told of a candidate.
@@ -215,7 +216,7 @@ func (e *ChunkEncoder) filtered(dst []byte) []byte {
 	for i := range e.candidates {
 		if !e.candidates[i].finished {
 			ev := stream.Event{
-				Kind: stream.Finish, Candidate: int32(i), //nolint:gosec // bounded by out
+				Kind: stream.Finish, Candidate: int32(i), // bounded by out
 				Reason: llmv1.FinishReason_FINISH_REASON_CONTENT_FILTER,
 			}
 			dst = e.event(dst, &ev, nil)
@@ -243,23 +244,15 @@ func (e *ChunkEncoder) End(dst []byte) []byte {
 }
 
 // begin writes the head of the frames: the members of the frame that events
-// came in, or our own.
-func (e *ChunkEncoder) begin(native []byte) {
-	e.head = append(e.head[:0], '{')
+// came in, or our own. It returns the choices of that frame.
+func (e *ChunkEncoder) begin(native []byte) []byte {
+	if choices, ok := e.sameAround(native); ok {
+		return choices
+	}
+	e.head, e.before, e.after = append(e.head[:0], '{'), e.before[:0], e.after[:0]
 	if native != nil {
-		s := scanner{data: native}
-		for s.open('{'); s.next('}'); {
-			start := s.at
-			key := s.key()
-			choices, usage := string(key) == "choices", string(key) == "usage"
-			s.skip()
-			if !choices && !usage && s.err == nil {
-				e.head = append(e.head, native[start:s.at]...)
-				e.head = append(e.head, ',')
-			}
-		}
-		if s.err == nil {
-			return
+		if choices, ok := e.headOf(native); ok {
+			return choices
 		}
 		e.head = e.head[:1]
 	}
@@ -270,4 +263,51 @@ func (e *ChunkEncoder) begin(native []byte) {
 	e.head = append(e.head, `,"model":`...)
 	e.head = appendString(e.head, e.model)
 	e.head = append(e.head, ',')
+	return nil
+}
+
+// sameAround says whether a frame differs from the one before in its choices
+// only, as most do: then the head can stay.
+func (e *ChunkEncoder) sameAround(native []byte) (choices []byte, ok bool) {
+	end := len(native) - len(e.after)
+	if len(e.before) == 0 || end < len(e.before) || !bytes.HasPrefix(native, e.before) || !bytes.HasSuffix(native, e.after) {
+		return nil, false
+	}
+	s := scanner{data: native[len(e.before):end]}
+	at := s.skip()
+	if s.finish() != nil { // more than one value
+		return nil, false
+	}
+	return s.data[at.start:at.end], true
+}
+
+// headOf takes the members of a frame into the head, but for its choices and usage.
+func (e *ChunkEncoder) headOf(native []byte) (choices []byte, ok bool) {
+	s := scanner{data: native}
+	var at span
+	times := 0
+	for s.open('{'); s.next('}'); {
+		start := s.at
+		switch string(s.key()) {
+		case "choices":
+			at = s.skip()
+			times++
+		case "usage":
+			s.skip()
+		default:
+			s.skip()
+			if s.err == nil {
+				e.head = append(e.head, native[start:s.at]...)
+				e.head = append(e.head, ',')
+			}
+		}
+	}
+	if s.err != nil {
+		return nil, false
+	}
+	if times == 1 {
+		e.before = append(e.before, native[:at.start]...)
+		e.after = append(e.after, native[at.end:]...)
+	}
+	return native[at.start:at.end], true
 }

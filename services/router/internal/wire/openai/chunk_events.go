@@ -16,7 +16,7 @@ func (e *ChunkEncoder) events(dst []byte, c *stream.Chunk, native []byte) []byte
 			e.id, e.model = ev.ID, ev.Model
 		}
 	}
-	e.begin(native)
+	choices := e.begin(native)
 	e.chunk++
 	for i := range c.Events {
 		ev := &c.Events[i]
@@ -29,14 +29,15 @@ func (e *ChunkEncoder) events(dst []byte, c *stream.Chunk, native []byte) []byte
 			if ev.Kind == stream.Finish && e.out(ev.Candidate).markers.uncited() {
 				dst = e.cite(dst, ev.Candidate)
 			}
-			dst = e.event(dst, ev, native)
+			dst = e.event(dst, ev, choices)
 		}
 	}
 	return dst
 }
 
-// event writes one event as a frame, if it shows in this format at all.
-func (e *ChunkEncoder) event(dst []byte, ev *stream.Event, native []byte) []byte {
+// event writes one event as a frame, if it shows in this format at all. choices
+// are those of the frame it came in.
+func (e *ChunkEncoder) event(dst []byte, ev *stream.Event, choices []byte) []byte {
 	o := e.out(ev.Candidate)
 	mark := len(dst)
 	dst = append(dst, "data: "...)
@@ -57,9 +58,9 @@ func (e *ChunkEncoder) event(dst []byte, ev *stream.Event, native []byte) []byte
 		dst = dst[:len(dst)-1]
 	}
 	dst = append(dst, '}')
-	if native != nil && o.extras != e.chunk { // unknown members go with the first event
+	if len(choices) > 0 && o.extras != e.chunk { // unknown members go with the first event
 		o.extras = e.chunk
-		dst = appendExtras(dst, native, int64(ev.Candidate))
+		dst = appendExtras(dst, choices, int64(ev.Candidate))
 	}
 	dst = append(dst, `,"finish_reason":`...)
 	if ev.Kind == stream.Finish {
@@ -142,37 +143,34 @@ func appendPartStart(dst []byte, ev *stream.Event, o *outgoing) ([]byte, bool) {
 	return append(dst, `}}]`...), true
 }
 
-// appendExtras writes the unknown members of a candidate in a native frame.
+// appendExtras writes the unknown members of a candidate of a native frame.
 // Log probabilities are left out: they spell the text as it was.
-func appendExtras(dst, native []byte, candidate int64) []byte {
-	s := scanner{data: native}
+func appendExtras(dst, choices []byte, candidate int64) []byte {
+	if choices[0] != '[' {
+		return dst
+	}
+	s := scanner{data: choices}
 	mark := len(dst)
-	for s.open('{'); s.next('}'); {
-		if string(s.key()) != "choices" || s.peek() != '[' {
+	for s.open('['); s.next(']'); {
+		if s.peek() != '{' {
 			s.skip()
 			continue
 		}
-		for s.open('['); s.next(']'); {
-			if s.peek() != '{' {
+		from, index := len(dst), int64(0)
+		for s.open('{'); s.next('}'); {
+			start := s.at
+			switch string(s.key()) {
+			case "index":
+				index, _ = s.integer()
+			case "delta", "finish_reason", "logprobs":
 				s.skip()
-				continue
+			default:
+				s.skip()
+				dst = append(append(dst, ','), choices[start:s.at]...)
 			}
-			from, index := len(dst), int64(0)
-			for s.open('{'); s.next('}'); {
-				start := s.at
-				switch string(s.key()) {
-				case "index":
-					index, _ = s.integer()
-				case "delta", "finish_reason", "logprobs":
-					s.skip()
-				default:
-					s.skip()
-					dst = append(append(dst, ','), native[start:s.at]...)
-				}
-			}
-			if index != candidate {
-				dst = dst[:from]
-			}
+		}
+		if index != candidate {
+			dst = dst[:from]
 		}
 	}
 	if s.err != nil {
