@@ -136,8 +136,10 @@ func (w *writer) fill(batch []*operation) []*operation {
 	return batch
 }
 
-// commit runs a batch in one transaction. If the transaction as a whole fails,
-// each operation is run again in its own, so that none suffers for another.
+// commit runs a batch in one transaction. If an operation fails, all are run
+// again between savepoints, which cost as much as a small operation does. If the
+// transaction as a whole fails, each operation is run again in its own, so that
+// none suffers for another.
 func (w *writer) commit(batch []*operation) {
 	live := batch[:0]
 	for _, op := range batch {
@@ -145,7 +147,11 @@ func (w *writer) commit(batch []*operation) {
 			live = append(live, op)
 		}
 	}
-	if err := w.transact(live); err != nil {
+	err := w.transact(live, false)
+	if errors.Is(err, errFailed) {
+		err = w.transact(live, true)
+	}
+	if err != nil {
 		w.drop()
 		w.oneByOne(live)
 	}
@@ -175,7 +181,7 @@ func (w *writer) oneByOne(batch []*operation) {
 func (w *writer) alone(op *operation) error {
 	const maxTries = 4
 	for try := 1; ; try++ {
-		err := w.transact([]*operation{op})
+		err := w.transact([]*operation{op}, false)
 		if err == nil {
 			return nil
 		}
@@ -186,9 +192,14 @@ func (w *writer) alone(op *operation) error {
 	}
 }
 
-// transact returns an error only if the whole transaction came to nothing;
-// failures of single operations are left in them.
-func (w *writer) transact(batch []*operation) error {
+// errFailed means that a transaction was rolled back because an operation failed.
+var errFailed = errors.New("an operation failed")
+
+// transact runs operations in one transaction, each between savepoints if they
+// are to be kept apart; else it returns errFailed when one of several fails. Any
+// error means that the whole transaction came to nothing; other failures of
+// single operations are left in them.
+func (w *writer) transact(batch []*operation, apart bool) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -201,23 +212,36 @@ func (w *writer) transact(batch []*operation) error {
 		return err
 	}
 	for _, op := range batch {
-		if len(batch) == 1 {
+		if !apart {
 			op.err = op.run(tx)
-		} else if err := w.guarded(tx, op); err != nil {
+		} else if err := guarded(tx, op); err != nil {
 			return err
 		}
-		if isContention(op.err) {
+		switch {
+		case isContention(op.err):
 			return op.err
+		case op.err != nil && !apart:
+			return rollback(tx, batch)
 		}
-	}
-	if len(batch) == 1 && batch[0].err != nil {
-		return tx.command("ROLLBACK")
 	}
 	return tx.command("COMMIT")
 }
 
-// guarded runs one of several operations between savepoints.
-func (w *writer) guarded(tx *tx, op *operation) error {
+// rollback ends a transaction in which an operation failed. Alone, that is its
+// own affair; the others of a batch are to be run again.
+func rollback(tx *tx, batch []*operation) error {
+	if err := tx.command("ROLLBACK"); err != nil {
+		return err
+	}
+	if len(batch) > 1 {
+		return errFailed
+	}
+	return nil
+}
+
+// guarded runs an operation between savepoints, so that its failure undoes
+// nothing else.
+func guarded(tx *tx, op *operation) error {
 	if err := tx.command("SAVEPOINT op"); err != nil {
 		return err
 	}
