@@ -66,8 +66,10 @@ func (w *world) pipeline() *Pipeline {
 	var targets []*target.Target
 	for name, m := range map[string]*model{"a": w.model, "b": w.second} {
 		targets = append(targets, &target.Target{
-			Target: provider.Target{Name: name, Provider: "openai", Models: provider.NewModels("*"), Retries: &zero,
-				Timeouts: provider.DefaultTimeouts},
+			Target: provider.Target{
+				Name: name, Provider: "openai", Models: provider.NewModels("*"), Retries: &zero,
+				Timeouts: provider.DefaultTimeouts,
+			},
 			Adapter: m, Health: &target.Health{},
 		})
 	}
@@ -202,14 +204,17 @@ func (c *checker) Check(_ context.Context, r *guardrailv1.CheckRequest) (*guardr
 	out := &guardrailv1.CheckResponse{Verdict: guardrailv1.Verdict_VERDICT_ALLOWED, Policy: r.GetPolicy()}
 	for i, content := range r.GetContents() {
 		if strings.Contains(content.GetText(), "attack") {
-			return &guardrailv1.CheckResponse{Verdict: guardrailv1.Verdict_VERDICT_BLOCKED, Policy: r.GetPolicy(),
-				Findings: []*guardrailv1.Finding{{Check: "injection", Action: guardrailv1.Action_ACTION_BLOCK}}}, nil
+			return &guardrailv1.CheckResponse{
+				Verdict: guardrailv1.Verdict_VERDICT_BLOCKED, Policy: r.GetPolicy(),
+				Findings: []*guardrailv1.Finding{{Check: "injection", Action: guardrailv1.Action_ACTION_BLOCK}},
+			}, nil
 		}
 		if strings.Contains(content.GetText(), "secret") {
 			out.Verdict = guardrailv1.Verdict_VERDICT_MODIFIED
 			out.Findings = append(out.Findings, &guardrailv1.Finding{Check: "secrets", Action: guardrailv1.Action_ACTION_MASK})
 			out.Revisions = append(out.Revisions, &guardrailv1.CheckResponse_Revision{
-				ContentIndex: int32(i), Text: strings.ReplaceAll(content.GetText(), "secret", "[X]")})
+				ContentIndex: int32(i), Text: strings.ReplaceAll(content.GetText(), "secret", "[X]"),
+			})
 		}
 	}
 	return out, nil
@@ -321,7 +326,8 @@ func (m *model) Generate(_ context.Context, r *provider.Request) (*provider.Answ
 		Id: "id", Model: "m-1", Usage: m.usage(), Candidates: []*llmv1.Candidate{{
 			Message:      &llmv1.Message{Role: llmv1.Role_ROLE_ASSISTANT, Parts: []*llmv1.Part{textPart(m.text)}},
 			FinishReason: llmv1.FinishReason_FINISH_REASON_STOP,
-		}}}}, nil
+		}},
+	}}, nil
 }
 
 func (m *model) Stream(ctx context.Context, r *provider.Request) (stream.Reader, error) {

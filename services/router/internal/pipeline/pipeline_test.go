@@ -325,8 +325,10 @@ func TestPanicIsSettled(t *testing.T) {
 
 func TestEmbed(t *testing.T) {
 	w := newWorld(t)
-	got, err := w.pipeline().Embed(context.Background(), &EmbedCall{Principal: w.principal,
-		Request: &provider.EmbedRequest{Model: "m", Inputs: []string{"one", "a secret"}}})
+	got, err := w.pipeline().Embed(context.Background(), &EmbedCall{
+		Principal: w.principal,
+		Request:   &provider.EmbedRequest{Model: "m", Inputs: []string{"one", "a secret"}},
+	})
 	if err != nil || len(got.Embeddings.Vectors) != 2 || got.Report.Target != "a" || got.Report.RequestId == "" {
 		t.Fatalf("%v, %v", got, err)
 	}
@@ -334,8 +336,10 @@ func TestEmbed(t *testing.T) {
 		t.Errorf("asked %q", asked)
 	}
 	w.settled()
-	_, err = w.pipeline().Embed(context.Background(), &EmbedCall{Principal: w.principal,
-		Request: &provider.EmbedRequest{Model: "m", Inputs: []string{"attack"}}})
+	_, err = w.pipeline().Embed(context.Background(), &EmbedCall{
+		Principal: w.principal,
+		Request:   &provider.EmbedRequest{Model: "m", Inputs: []string{"attack"}},
+	})
 	if !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_INPUT_BLOCKED) {
 		t.Errorf("%v", err)
 	}

@@ -22,7 +22,7 @@ var (
 // reader reads a provider's stream. It tells three ends apart: the terminal
 // event, the end of the body behind every candidate's finish, and a cut.
 type reader struct {
-	//nolint:containedctx // a reader lives as long as its request
+	// a reader lives as long as its request
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	body    io.ReadCloser

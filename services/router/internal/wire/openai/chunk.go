@@ -212,7 +212,7 @@ func (d *ChunkDecoder) finishOf(index int64, reason []byte) {
 	if c == nil || c.finished {
 		return
 	}
-	n := int32(index) //nolint:gosec // bounded by candidate
+	n := int32(index) // bounded by candidate
 	d.stop(c, n)
 	for _, tool := range c.tools {
 		d.events = append(d.events, stream.Event{Kind: stream.PartStop, Candidate: n, Index: tool.part})

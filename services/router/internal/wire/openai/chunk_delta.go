@@ -14,7 +14,7 @@ func (d *ChunkDecoder) deltaOf(index int64) {
 		d.skip()
 		return
 	}
-	n := int32(index) //nolint:gosec // bounded by candidate
+	n := int32(index) // bounded by candidate
 	for d.open('{'); d.next('}'); {
 		switch string(d.key()) {
 		case "content":
