@@ -17,6 +17,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/internal/platform/grpcserver"
 	"github.com/tollgate/tollgate/services/internal/platform/inproc"
 )
 
@@ -193,6 +194,33 @@ func TestCheckStreamProtocol(t *testing.T) {
 	}
 	if _, err := st.Recv(); !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT) {
 		t.Errorf("a delta first: %v", err)
+	}
+}
+
+// TestCheckStreamIsValidated: also behind a delta that was plainly valid.
+func TestCheckStreamIsValidated(t *testing.T) {
+	chain, err := grpcserver.NewChain(grpcserver.Dependencies{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, c := client(t, DefaultConfig(), append(asCaller("acme"), chain.InprocOptions()...)...)
+	for field, change := range map[string]func(*guardrailv1.CheckStreamRequest_Delta){
+		"delta.candidate_index": func(d *guardrailv1.CheckStreamRequest_Delta) { d.CandidateIndex = 128 },
+		"delta.part_index":      func(d *guardrailv1.CheckStreamRequest_Delta) { d.PartIndex = -1 },
+		"delta.kind":            func(d *guardrailv1.CheckStreamRequest_Delta) { d.Kind = 99 },
+		"delta.text":            func(d *guardrailv1.CheckStreamRequest_Delta) { d.Text = strings.Repeat("x", 1<<20+1) },
+	} {
+		st := openStream(t, c)
+		ask(t, st, delta("fine ", false))
+		bad := delta("not", false)
+		change(bad.GetDelta())
+		if err := st.Send(bad); err != nil {
+			t.Fatal(err)
+		}
+		_, err := st.Recv()
+		if e := errs.From(err); e == nil || e.Reason != llmv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT || e.Field != field {
+			t.Errorf("%s: %v", field, err)
+		}
 	}
 }
 
