@@ -82,8 +82,8 @@ func (a *Authenticator) public(method string) bool {
 }
 
 func (a *Authenticator) authenticateGRPC(ctx context.Context) (*Principal, error) {
-	if h, ok := inproc.Handed(ctx).(handover); ok {
-		return h.principal, nil
+	if p, ok := inproc.Handed(ctx, handover{}).(*Principal); ok {
+		return p, nil
 	}
 	if values := metadata.ValueFromIncomingContext(ctx, MetadataInternal); len(values) > 0 {
 		return a.authenticateInternal(ctx, values)
@@ -194,13 +194,13 @@ func (o *Outgoing) Context(ctx context.Context) (context.Context, error) {
 
 // Handover is Outgoing for connections within the process: the caller of the
 // call under way crosses as it is, unencoded. What stands for the token is that
-// nothing outside this package can make a handover, and nothing outside the
-// process can hand anything over. Give it only to connections that our own
+// nothing outside this package has its key, and nothing outside the process
+// can hand anything over. Give it only to connections that our own
 // services call through, never to one that carries what a client sent.
 type Handover struct{}
 
-// handover is what a Handover hands over.
-type handover struct{ principal *Principal }
+// handover is the key under which a Handover hands the caller over.
+type handover struct{}
 
 // Unary is a grpc.UnaryClientInterceptor.
 func (h Handover) Unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
@@ -215,11 +215,11 @@ func (h Handover) Stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 func (Handover) context(ctx context.Context) context.Context {
 	p, ok := FromContext(ctx)
 	if !ok || p.serviceItself() {
-		return inproc.Hand(ctx, handover{service()})
+		return inproc.Hand(ctx, handover{}, service())
 	}
 	internal := *p
 	internal.Internal = true
-	return inproc.Hand(ctx, handover{&internal})
+	return inproc.Hand(ctx, handover{}, &internal)
 }
 
 // serviceItself says that the caller is a service that acts for nobody else.

@@ -205,9 +205,9 @@ func TestHandover(t *testing.T) {
 	if caller.Internal {
 		t.Error("the caller's own principal was changed")
 	}
-	// Another package's value is no handover.
+	// What is handed over under another key is no handover.
 	_, open := newService("t")
-	if _, err := testpb.NewTestServiceClient(open).EmptyCall(inproc.Hand(t.Context(), caller), &testpb.Empty{}); status.Code(err) != codes.Unauthenticated {
+	if _, err := testpb.NewTestServiceClient(open).EmptyCall(inproc.Hand(t.Context(), struct{}{}, caller), &testpb.Empty{}); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("a handed principal: %v", err)
 	}
 }

@@ -23,16 +23,31 @@ func (serverContext) Value(any) any { return nil }
 // context uses it where it cannot see through to the parent.
 func (c serverContext) AfterFunc(f func()) func() bool { return context.AfterFunc(c.Context, f) }
 
-// Hand lets one value cross as it is with the calls that are made with ctx. No
-// client can send one, since only code of this process can make one; over a
-// wire it goes nowhere. Both sides share the value: treat it as read-only.
-func Hand(ctx context.Context, value any) context.Context {
-	return context.WithValue(ctx, handKey{}, value)
+// Hand lets a value cross as it is, under a key, with the calls that are made
+// with ctx. No client can send one, since only code of this process can make
+// one; over a wire it goes nowhere. Both sides share the value: treat it as
+// read-only.
+func Hand(ctx context.Context, key, value any) context.Context {
+	before, _ := ctx.Value(handKey{}).(*hand)
+	return context.WithValue(ctx, handKey{}, &hand{key, value, before})
 }
 
-// Handed returns what the caller of the call under way handed over, or nil. It
-// ends with the call: calls that the handler makes do not hand it on.
-func Handed(ctx context.Context) any { return ctx.Value(handedKey{}) }
+// Handed returns what the caller of the call under way handed over under a key,
+// or nil. It ends with the call: calls that the handler makes do not hand it on.
+func Handed(ctx context.Context, key any) any {
+	for h, _ := ctx.Value(handedKey{}).(*hand); h != nil; h = h.before {
+		if h.key == key {
+			return h.value
+		}
+	}
+	return nil
+}
+
+// hand is what is handed over, the last first.
+type hand struct {
+	key, value any
+	before     *hand
+}
 
 type (
 	handKey   struct{}

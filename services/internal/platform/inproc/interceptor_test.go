@@ -240,12 +240,12 @@ func TestHand(t *testing.T) {
 	var seen any
 	conn := inproc.New(inproc.WithUnaryServerInterceptors(
 		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-			seen = inproc.Handed(ctx)
+			seen = inproc.Handed(ctx, valueKey{})
 			return handler(ctx, req)
 		}))
 	testpb.RegisterTestServiceServer(conn, &server{})
 	client := testpb.NewTestServiceClient(conn)
-	if _, err := client.UnaryCall(inproc.Hand(testContext(t), "value"), ask("hello")); err != nil || seen != "value" {
+	if _, err := client.UnaryCall(inproc.Hand(inproc.Hand(testContext(t), valueKey{}, "value"), "another", 1), ask("hello")); err != nil || seen != "value" {
 		t.Errorf("handed %v, %v", seen, err)
 	}
 	if _, err := client.UnaryCall(testContext(t), ask("hello")); err != nil || seen != nil {
@@ -256,7 +256,7 @@ func TestHand(t *testing.T) {
 			return client.UnaryCall(ctx, ask("hello"))
 		}))
 	testpb.RegisterTestServiceServer(next, &server{})
-	if _, err := testpb.NewTestServiceClient(next).UnaryCall(inproc.Hand(testContext(t), "value"), ask("hello")); err != nil {
+	if _, err := testpb.NewTestServiceClient(next).UnaryCall(inproc.Hand(inproc.Hand(testContext(t), valueKey{}, "value"), "another", 1), ask("hello")); err != nil {
 		t.Fatal(err)
 	}
 	if seen != nil {

@@ -9,15 +9,15 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	noopmetric "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/rpcconv"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
+
+	"github.com/tollgate/tollgate/services/internal/platform/inproc"
 )
 
 // Calls within a process are many and short, and most belong to traces that
@@ -55,7 +55,8 @@ func unsampled(ctx context.Context) bool {
 
 type localClient struct{ stats.Handler }
 
-// skipped marks calls that HandleRPC has nothing to do for.
+// skipped marks calls that HandleRPC has nothing to do for, and is the key under
+// which their trace crosses.
 type skipped struct{}
 
 // TagRPC implements stats.Handler.
@@ -63,12 +64,7 @@ func (h *localClient) TagRPC(ctx context.Context, info *stats.RPCTagInfo) contex
 	if !unsampled(ctx) {
 		return h.Handler.TagRPC(ctx, info)
 	}
-	md, _ := metadata.FromOutgoingContext(ctx) // a copy
-	if md == nil {
-		md = make(metadata.MD, 2)
-	}
-	propagator.Inject(ctx, outgoing(md))
-	return context.WithValue(metadata.NewOutgoingContext(ctx, md), skipped{}, h)
+	return context.WithValue(inproc.Hand(ctx, skipped{}, trace.SpanContextFromContext(ctx)), skipped{}, h)
 }
 
 // HandleRPC implements stats.Handler.
@@ -92,12 +88,13 @@ type served struct {
 
 // TagRPC implements stats.Handler.
 func (h *localServer) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
-	from := propagator.Extract(ctx, incoming{ctx})
-	call := &served{method: info.FullMethodName, skipped: unsampled(from)}
-	if call.skipped {
-		return context.WithValue(from, h, call)
+	call := &served{method: info.FullMethodName}
+	parent, skip := inproc.Handed(ctx, skipped{}).(trace.SpanContext)
+	if !skip {
+		return h.Handler.TagRPC(context.WithValue(ctx, h, call), info)
 	}
-	return h.Handler.TagRPC(context.WithValue(ctx, h, call), info)
+	call.skipped = true
+	return context.WithValue(trace.ContextWithRemoteSpanContext(ctx, parent), h, call)
 }
 
 // HandleRPC implements stats.Handler.
@@ -131,40 +128,3 @@ func (h *localServer) attributes(method string, c codes.Code) metric.Measurement
 	}
 	return made
 }
-
-// outgoing and incoming let the propagator write and read metadata.
-type outgoing metadata.MD
-
-// Get implements propagation.TextMapCarrier.
-func (o outgoing) Get(key string) string { return first(metadata.MD(o).Get(key)) }
-
-// Set implements propagation.TextMapCarrier.
-func (o outgoing) Set(key, value string) { metadata.MD(o).Set(key, value) }
-
-// Keys implements propagation.TextMapCarrier; the propagator asks for names it knows.
-func (outgoing) Keys() []string { return nil }
-
-type incoming struct{ ctx context.Context }
-
-// Get implements propagation.TextMapCarrier, without a copy of the metadata.
-func (i incoming) Get(key string) string {
-	return first(metadata.ValueFromIncomingContext(i.ctx, key))
-}
-
-// Set implements propagation.TextMapCarrier.
-func (incoming) Set(string, string) {}
-
-// Keys implements propagation.TextMapCarrier.
-func (incoming) Keys() []string { return nil }
-
-func first(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
-}
-
-var (
-	_ propagation.TextMapCarrier = outgoing{}
-	_ propagation.TextMapCarrier = incoming{}
-)
