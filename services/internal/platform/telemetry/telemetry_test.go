@@ -497,3 +497,23 @@ func BenchmarkUnaryLocalUnsampled(b *testing.B) {
 		}
 	}
 }
+
+// TestLocalCallAllocations keeps a call within the process cheap where nobody
+// samples it.
+func TestLocalCallAllocations(t *testing.T) {
+	cfg := telemetry.DefaultConfig()
+	cfg.MetricsAddr = ""
+	tel := setup(t, cfg, "s")
+	conn := inproc.New(inproc.WithClientStats(tel.LocalClientHandler()), inproc.WithServerStats(tel.LocalServerHandler()))
+	testpb.RegisterTestServiceServer(conn, &service{})
+	client := testpb.NewTestServiceClient(conn)
+	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}))
+	got := testing.AllocsPerRun(500, func() {
+		if _, err := client.EmptyCall(ctx, &testpb.Empty{}); err != nil {
+			t.Error(err)
+		}
+	})
+	if got > 32 {
+		t.Errorf("%.0f allocations, at most 32", got)
+	}
+}
