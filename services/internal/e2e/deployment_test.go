@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	_ "github.com/tollgate/tollgate/services/internal/cli" // what the binary is built from: a change of it makes a cached result stale
 )
 
 var services = []string{"billing", "guardrail", "rag", "router"}

@@ -56,7 +56,8 @@ func TestOneTraceHolds(t *testing.T) {
 	}
 }
 
-// waitForTrace waits until the edge and the last stage of the trace have come.
+// waitForTrace waits until the edge, the last stage and a span of each service
+// have come: every process sends its own, in its own time.
 func waitForTrace(t *testing.T, collector *otlptest.Receiver, traceID string) []otlptest.Span {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -68,12 +69,12 @@ func waitForTrace(t *testing.T, collector *otlptest.Receiver, traceID string) []
 				found = append(found, span)
 			}
 		}
-		if has(found, "router.settle") && slices.ContainsFunc(found, isEdge) {
+		if has(found, "router.settle") && slices.ContainsFunc(found, isEdge) && len(perService(found)) == len(services) {
 			return found
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatalf("the trace did not come whole: %v", names(found))
+	t.Fatalf("the trace lacks its edge, its last stage or a service: %v", names(found))
 	return nil
 }
 
@@ -81,6 +82,14 @@ func isEdge(s otlptest.Span) bool { return hex.EncodeToString(s.ParentSpanId) ==
 
 func has(spans []otlptest.Span, name string) bool {
 	return slices.ContainsFunc(spans, func(s otlptest.Span) bool { return s.Name == name })
+}
+
+func perService(spans []otlptest.Span) map[string]int {
+	count := map[string]int{}
+	for _, s := range spans {
+		count[s.Service]++
+	}
+	return count
 }
 
 func names(spans []otlptest.Span) []string {
@@ -106,16 +115,9 @@ func checkStages(t *testing.T, spans []otlptest.Span) {
 		}
 		last = spans[i].StartTimeUnixNano
 	}
-	byService := map[string]int{}
 	ids := map[string]bool{"00f067aa0ba902b7": true}
 	for _, s := range spans {
-		byService[s.Service]++
 		ids[hex.EncodeToString(s.SpanId)] = true
-	}
-	for _, service := range services {
-		if byService["tollgate-"+service] == 0 {
-			t.Errorf("the trace holds no span of %s: %v", service, names(spans))
-		}
 	}
 	for _, s := range spans {
 		if !ids[hex.EncodeToString(s.ParentSpanId)] {
