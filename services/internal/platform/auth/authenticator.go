@@ -157,6 +157,10 @@ func (a *Authenticator) ask(ctx context.Context, id keyHash, entry *entry, gener
 // refresh asks the resolver, apart from the cancellation of whoever came
 // first, and remembers the answer.
 func (a *Authenticator) refresh(ctx context.Context, id keyHash, old *entry, generation generation, key secret.String) (*Principal, error) {
+	// Another flight may have landed between the caller's look and this one.
+	if fresh, _ := a.cache.get(id); fresh != nil && a.now().Before(fresh.expires) {
+		return fresh.principal, fresh.err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.options.ResolveTimeout)
 	defer cancel()
 	principal, err := a.resolver.ResolveKey(ctx, key)
