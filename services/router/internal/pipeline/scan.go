@@ -242,8 +242,10 @@ func (g *guard) ask(p part, text string, last bool) (string, []stream.Event, err
 			continue
 		}
 		g.fresh = true
-		notices = append(notices, stream.Event{Kind: stream.Notice, Candidate: p.candidate, Index: p.index,
-			Guardrail: &llmv1.GuardrailNotice{Policy: g.policy(), Check: f.GetCheck(), Action: "mask", Count: 1}})
+		notices = append(notices, stream.Event{
+			Kind: stream.Notice, Candidate: p.candidate, Index: p.index,
+			Guardrail: &llmv1.GuardrailNotice{Policy: g.policy(), Check: f.GetCheck(), Action: "mask", Count: 1},
+		})
 	}
 	return response.GetReleased(), notices, nil
 }
