@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/tollgate/tollgate/services/internal/platform/filelock"
 )
 
 // Version is the Qdrant API version that the server follows.
@@ -67,9 +69,9 @@ func Open(dir string, opts Options) (*Server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	lock, err := lockFile(filepath.Join(dir, lockName))
+	lock, err := filelock.Take(filepath.Join(dir, lockName))
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: another process holds it: %w", dir, err)
+		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Server{
 		dir: dir, opts: opts, lock: lock,

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ import (
 	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/internal/platform/filelock"
 )
 
 // Options say how a spool works. Zero fields take the defaults.
@@ -143,7 +145,7 @@ func openFiles(dir string, options Options) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
-	lock, err := lockDir(dir)
+	lock, err := filelock.Take(filepath.Join(dir, "lock"))
 	if err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
