@@ -28,6 +28,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	builtIn = dir
 	path := filepath.Join(dir, "tollgate")
 	out, err := exec.Command("go", "build", "-o", path, "../../cmd/tollgate").CombinedOutput()
 	if err != nil {
@@ -36,10 +37,13 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// builtIn is the folder that holds the binary, once a test has built it.
+var builtIn string
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if builtIn != "" {
+		os.RemoveAll(builtIn)
 	}
 	os.Exit(code)
 }
