@@ -41,7 +41,7 @@ func TestConfigCheckListsEveryFault(t *testing.T) {
 	if err == nil {
 		t.Fatalf("config check accepts a faulty file:\n%s", out)
 	}
-	for _, where := range []string{"htpp", "targets[0].api_key", "targets[0].timeouts.first_token", "targets[1].provider", "routes[0].targets[1]"} {
+	for _, where := range []string{"line 2: htpp", "line 7: targets[0].api_key", "line 9: targets[0].timeouts.first_token", "line 11: targets[1].provider", "line 16: routes[0].targets[1]"} {
 		if !strings.Contains(string(out), where) {
 			t.Errorf("the fault at %s is not reported:\n%s", where, out)
 		}

@@ -9,21 +9,8 @@ import (
 
 	"github.com/tollgate/tollgate/services/guardrail/internal/check"
 	"github.com/tollgate/tollgate/services/guardrail/internal/policy"
+	"github.com/tollgate/tollgate/services/internal/platform/evaldata"
 )
-
-// evalDir finds the evaluation data, which is not part of the repository.
-func evalDir(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("TOLLGATE_EVAL_DATA")
-	if dir == "" {
-		dir = "../../../../../shared/data"
-	}
-	dir = filepath.Join(dir, "guardrail")
-	if _, err := os.Stat(dir); err != nil {
-		t.Skip("no evaluation data in ", dir)
-	}
-	return dir
-}
 
 type evalRow struct {
 	Text   string     `json:"text"`
@@ -94,7 +81,7 @@ var piiFloors = map[string]struct{ recall, precision float64 }{
 }
 
 func TestEvalPII(t *testing.T) {
-	rows := readRows(t, filepath.Join(evalDir(t), "pii", "presidio_synth_v2.jsonl"))
+	rows := readRows(t, filepath.Join(evaldata.Dir(t, "guardrail", "pii"), "presidio_synth_v2.jsonl"))
 	e, pol := mustEngine(t), mustPolicy(t, flagging())
 	types := map[string]string{
 		"EMAIL_ADDRESS": "email", "PHONE_NUMBER": "phone", "CREDIT_CARD": "payment_card",
@@ -156,7 +143,7 @@ func TestEvalSecrets(t *testing.T) {
 	// them hold a secret all the same, so they are reported, not judged.
 	for name, floor := range map[string]float64{"gitleaks": 0.96, "noseyparker_half_a": 0.66} {
 		secrets, others, recalled, hits := 0, 0, 0, 0
-		for _, r := range readRows(t, filepath.Join(evalDir(t), "secrets", name+".jsonl")) {
+		for _, r := range readRows(t, filepath.Join(evaldata.Dir(t, "guardrail", "secrets"), name+".jsonl")) {
 			hit := hasFinding(find(t, e, pol, r.Text), "api_key")
 			switch {
 			case r.Secret && hit:
@@ -202,7 +189,7 @@ var injectionFloors = map[string]struct{ recall, falsePositives float64 }{
 }
 
 func TestEvalInjection(t *testing.T) {
-	dir := evalDir(t)
+	dir := evaldata.Dir(t, "guardrail")
 	e, pol := mustEngine(t), mustPolicy(t, policy.Default())
 	for name, floor := range injectionFloors {
 		var n, hit [2]int
@@ -227,7 +214,7 @@ func TestEvalInjection(t *testing.T) {
 // Ordinary prompts hold hardly any personal data: whatever the checks report
 // there is counted, real or not.
 func TestEvalOrdinaryPrompts(t *testing.T) {
-	dir := evalDir(t)
+	dir := evaldata.Dir(t, "guardrail")
 	e, pol := mustEngine(t), mustPolicy(t, flagging())
 	prompts, found := 0, map[string]int{}
 	for _, name := range []string{"alpaca_eval", "arena_hard", "mitre_frr_en", "mitre_frr_translated"} {

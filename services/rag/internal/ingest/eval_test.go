@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/tollgate/tollgate/services/internal/platform/evaldata"
 	"github.com/tollgate/tollgate/services/rag/internal/ragtest"
 )
 
@@ -19,7 +20,7 @@ type labelled struct {
 // one: an answer that is cut in two is found by halves. The floors stand a
 // little under what was measured.
 func TestAnswersStayInOneChunk(t *testing.T) {
-	dir := ragtest.Dir(t, "rag", "chunking")
+	dir := evaldata.Dir(t, "rag", "chunking")
 	docs := map[string]Result{}
 	ragtest.Lines(t, filepath.Join(dir, "documents.jsonl"), func(line []byte) {
 		d := ragtest.Decode[ragtest.Entry](t, line)

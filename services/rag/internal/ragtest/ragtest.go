@@ -15,42 +15,6 @@ import (
 	"testing"
 )
 
-// DataEnv names the directory of evaluation data. Without it the tests look
-// beside the repository, and skip where nothing is found.
-const DataEnv = "TOLLGATE_EVAL_DATA"
-
-// Dir finds a directory of evaluation data or skips the test.
-func Dir(t testing.TB, parts ...string) string {
-	t.Helper()
-	base := os.Getenv(DataEnv)
-	if base == "" {
-		base = filepath.Join(repoRoot(t), "..", "shared", "data")
-	}
-	dir := filepath.Join(append([]string{base}, parts...)...)
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no evaluation data at %s (set %s)", dir, DataEnv)
-	}
-	return dir
-}
-
-func repoRoot(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
-			return dir
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Skip("the repository's root was not found")
-		}
-		dir = up
-	}
-}
-
 // Entry is a document or a query of a collection in BEIR layout.
 type Entry struct {
 	ID    string `json:"_id"`

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tollgate/tollgate/services/internal/platform/evaldata"
 	"github.com/tollgate/tollgate/services/rag/internal/ingest"
 	"github.com/tollgate/tollgate/services/rag/internal/library"
 	"github.com/tollgate/tollgate/services/rag/internal/ragtest"
@@ -62,7 +63,7 @@ func TestRankingQualityEndToEnd(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.set, func(t *testing.T) {
-			c := ragtest.Load(t, ragtest.Dir(t, "rag", tc.set))
+			c := ragtest.Load(t, evaldata.Dir(t, "rag", tc.set))
 			r := load(t, tc.set, c.Corpus)
 			var took latencies
 			ndcg, recall := c.Evaluate(func(query string) []string {
@@ -91,7 +92,7 @@ func TestRankingQualityEndToEnd(t *testing.T) {
 
 // The passages found for a question must hold the answers that people marked.
 func TestPassagesHoldTheAnswers(t *testing.T) {
-	dir := ragtest.Dir(t, "rag", "chunking")
+	dir := evaldata.Dir(t, "rag", "chunking")
 	var corpus []ragtest.Entry
 	ragtest.Lines(t, filepath.Join(dir, "documents.jsonl"), func(line []byte) {
 		corpus = append(corpus, ragtest.Decode[ragtest.Entry](t, line))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tollgate/tollgate/services/internal/platform/evaldata"
 	"github.com/tollgate/tollgate/services/rag/internal/ragtest"
 )
 
@@ -70,7 +71,7 @@ func TestRankingQuality(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.set, func(t *testing.T) {
-			c := ragtest.Load(t, ragtest.Dir(t, "rag", tc.set))
+			c := ragtest.Load(t, evaldata.Dir(t, "rag", tc.set))
 			ndcg, recall := c.Evaluate(newRanker(DefaultParams(), c.Corpus).rank)
 			ragtest.Report(t, tc.set, "nDCG@10 %.3f recall@100 %.3f", ndcg, recall)
 			if ndcg < tc.ndcg || recall < tc.recall {
