@@ -4,21 +4,26 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/qdrant/go-client/qdrant"
 
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/rag/internal/corpus"
 	"github.com/tollgate/tollgate/services/rag/internal/sparse"
 )
 
-// searchAttempts bounds how often a search is repeated because documents
-// changed under it. One repetition is enough unless a document changes again
-// within the millisecond that it takes.
-const searchAttempts = 8
+// settleTime bounds how long a search is repeated because documents changed
+// under it. One repetition is enough unless a document changes again within
+// the millisecond that it takes; where a document changes all the time, or the
+// machine is so busy that it seems so, the search waits for a quiet moment.
+const settleTime = 5 * time.Second
 
 // Search finds the chunks that fit best, the best first, in the named
 // collections or, without names, in all. One answer never holds two versions
-// of a document, nor anything of a deleted one.
+// of a document, nor anything of a deleted one, nor less than there is: when
+// the documents do not hold still for long enough, the store is busy.
 func (s *Store) Search(ctx context.Context, org string, collections []string, terms sparse.Vector, limit int) ([]corpus.Hit, error) {
 	q := search{store: s, org: org, collections: collections, terms: terms, limit: limit, outdated: map[string]string{}}
 	if _, err := scope(org); err != nil {
@@ -27,12 +32,17 @@ func (s *Store) Search(ctx context.Context, org string, collections []string, te
 	if len(terms.Indices) == 0 || limit <= 0 {
 		return nil, nil
 	}
-	for attempt := 1; ; attempt++ {
+	var pause time.Duration // none the first time
+	for began := time.Now(); time.Since(began) < settleTime; pause = min(2*pause+time.Millisecond, 50*time.Millisecond) {
 		hits, again, err := q.run(ctx)
-		if err != nil || !again || attempt == searchAttempts {
+		if err != nil || !again {
 			return hits, err
 		}
+		if err := sleep(ctx, pause); err != nil {
+			return nil, err
+		}
 	}
+	return nil, errs.New(llmv1.ErrorReason_ERROR_REASON_UNAVAILABLE, "documents change too fast to search them").WithRetryAfter(time.Second)
 }
 
 // search is one search with what it has learnt of documents that change.

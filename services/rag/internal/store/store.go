@@ -151,12 +151,20 @@ func (s *Store) call(ctx context.Context, do func(context.Context) error) error 
 		if attempt == attempts || ctx.Err() != nil || status.Code(unwrapStatus(err)) != codes.Unavailable {
 			return public(ctx, err)
 		}
-		select {
-		case <-ctx.Done():
-			return public(ctx, err)
-		case <-time.After(pause):
+		if err := sleep(ctx, pause); err != nil {
+			return err
 		}
 		pause *= 2
+	}
+}
+
+// sleep waits, unless the caller gives up first.
+func sleep(ctx context.Context, pause time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return public(ctx, ctx.Err())
+	case <-time.After(pause):
+		return nil
 	}
 }
 

@@ -35,6 +35,7 @@ func Run(t *testing.T, newClient NewClient) {
 	t.Run("Scores", func(t *testing.T) { scores(t, fresh(t, newClient)) })
 	t.Run("Tenancy", func(t *testing.T) { tenancy(t, fresh(t, newClient)) })
 	t.Run("ReplaceIsAtomic", func(t *testing.T) { replaceIsAtomic(t, fresh(t, newClient)) })
+	t.Run("Restless", func(t *testing.T) { restless(t, newClient) })
 	t.Run("CrashAnywhere", func(t *testing.T) { crashAnywhere(t, newClient) })
 	t.Run("Delete", func(t *testing.T) { deletes(t, fresh(t, newClient)) })
 	t.Run("Records", func(t *testing.T) { records(t, fresh(t, newClient)) })
