@@ -25,7 +25,7 @@ const settleTime = 5 * time.Second
 // of a document, nor anything of a deleted one, nor less than there is: when
 // the documents do not hold still for long enough, the store is busy.
 func (s *Store) Search(ctx context.Context, org string, collections []string, terms sparse.Vector, limit int) ([]corpus.Hit, error) {
-	q := search{store: s, org: org, collections: collections, terms: terms, limit: limit, outdated: map[string]string{}}
+	q := search{store: s, org: org, collections: collections, terms: terms, limit: limit, outdated: map[string]string{}, counted: map[string]string{}}
 	if _, err := scope(org); err != nil {
 		return nil, err
 	}
@@ -55,6 +55,8 @@ type search struct {
 	// outdated are generations that did not count when last looked at, with
 	// their document. They may be of the past, or of a replacement under way.
 	outdated map[string]string
+	// counted are the generations that counted instead, by document.
+	counted map[string]string
 }
 
 // run searches once. again says that something was dropped or left out
@@ -76,9 +78,12 @@ func (q *search) run(ctx context.Context) (hits []corpus.Hit, again bool, err er
 		return nil, false, err
 	}
 	for generation, document := range q.outdated {
-		if heads[document].generation == generation { // by now it counts
-			delete(q.outdated, generation)
+		now := heads[document].generation
+		if now != q.counted[document] { // what was left out may have counted meanwhile
 			again = true
+		}
+		if now == generation {
+			delete(q.outdated, generation)
 		}
 	}
 	for _, p := range points {
@@ -91,6 +96,9 @@ func (q *search) run(ctx context.Context) (hits []corpus.Hit, again bool, err er
 			continue
 		}
 		hits = append(hits, hitOf(p, h))
+	}
+	for _, document := range q.outdated {
+		q.counted[document] = heads[document].generation
 	}
 	return hits, again, nil
 }
