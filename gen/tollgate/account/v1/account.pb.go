@@ -1282,9 +1282,13 @@ type CreateKeyResponse struct {
 	// The key.
 	Key *Key `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	// Its secret, "tg_…"; it is shown this once and stored nowhere.
-	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// What AWS SDKs sign with in place of the secret: AWS_ACCESS_KEY_ID.
+	AwsAccessKeyId string `protobuf:"bytes,3,opt,name=aws_access_key_id,json=awsAccessKeyId,proto3" json:"aws_access_key_id,omitempty"`
+	// AWS_SECRET_ACCESS_KEY; it is derived from the key, shown this once and stored nowhere.
+	AwsSecretAccessKey string `protobuf:"bytes,4,opt,name=aws_secret_access_key,json=awsSecretAccessKey,proto3" json:"aws_secret_access_key,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *CreateKeyResponse) Reset() {
@@ -1327,6 +1331,20 @@ func (x *CreateKeyResponse) GetKey() *Key {
 func (x *CreateKeyResponse) GetSecret() string {
 	if x != nil {
 		return x.Secret
+	}
+	return ""
+}
+
+func (x *CreateKeyResponse) GetAwsAccessKeyId() string {
+	if x != nil {
+		return x.AwsAccessKeyId
+	}
+	return ""
+}
+
+func (x *CreateKeyResponse) GetAwsSecretAccessKey() string {
+	if x != nil {
+		return x.AwsSecretAccessKey
 	}
 	return ""
 }
@@ -1643,6 +1661,144 @@ func (x *ResolveKeyResponse) GetKey() *Key {
 	return nil
 }
 
+// ResolveSigningKeyRequest is the credential scope of an AWS signature, version 4.
+type ResolveSigningKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The access key id.
+	AccessKeyId string `protobuf:"bytes,1,opt,name=access_key_id,json=accessKeyId,proto3" json:"access_key_id,omitempty"`
+	// The day of the signature, in UTC: YYYYMMDD. It is at most a day away from today.
+	Date string `protobuf:"bytes,2,opt,name=date,proto3" json:"date,omitempty"`
+	// The AWS region that the client named.
+	Region string `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
+	// The AWS service that the client named.
+	Service       string `protobuf:"bytes,4,opt,name=service,proto3" json:"service,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveSigningKeyRequest) Reset() {
+	*x = ResolveSigningKeyRequest{}
+	mi := &file_tollgate_account_v1_account_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveSigningKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveSigningKeyRequest) ProtoMessage() {}
+
+func (x *ResolveSigningKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_account_v1_account_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveSigningKeyRequest.ProtoReflect.Descriptor instead.
+func (*ResolveSigningKeyRequest) Descriptor() ([]byte, []int) {
+	return file_tollgate_account_v1_account_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ResolveSigningKeyRequest) GetAccessKeyId() string {
+	if x != nil {
+		return x.AccessKeyId
+	}
+	return ""
+}
+
+func (x *ResolveSigningKeyRequest) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *ResolveSigningKeyRequest) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *ResolveSigningKeyRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+// ResolveSigningKeyResponse says whose key it is.
+type ResolveSigningKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organisation: organizations/{organization}.
+	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	// The key, with its limits.
+	Key *Key `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// The derived key of that day, region and service: it signs nothing else, and the secret cannot be
+	// found from it.
+	SigningKey    []byte `protobuf:"bytes,3,opt,name=signing_key,json=signingKey,proto3" json:"signing_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveSigningKeyResponse) Reset() {
+	*x = ResolveSigningKeyResponse{}
+	mi := &file_tollgate_account_v1_account_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveSigningKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveSigningKeyResponse) ProtoMessage() {}
+
+func (x *ResolveSigningKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_account_v1_account_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveSigningKeyResponse.ProtoReflect.Descriptor instead.
+func (*ResolveSigningKeyResponse) Descriptor() ([]byte, []int) {
+	return file_tollgate_account_v1_account_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ResolveSigningKeyResponse) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *ResolveSigningKeyResponse) GetKey() *Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *ResolveSigningKeyResponse) GetSigningKey() []byte {
+	if x != nil {
+		return x.SigningKey
+	}
+	return nil
+}
+
 // AuditEvent is one change that somebody made.
 type AuditEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1664,7 +1820,7 @@ type AuditEvent struct {
 
 func (x *AuditEvent) Reset() {
 	*x = AuditEvent{}
-	mi := &file_tollgate_account_v1_account_proto_msgTypes[28]
+	mi := &file_tollgate_account_v1_account_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1832,7 @@ func (x *AuditEvent) String() string {
 func (*AuditEvent) ProtoMessage() {}
 
 func (x *AuditEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_account_v1_account_proto_msgTypes[28]
+	mi := &file_tollgate_account_v1_account_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +1845,7 @@ func (x *AuditEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEvent.ProtoReflect.Descriptor instead.
 func (*AuditEvent) Descriptor() ([]byte, []int) {
-	return file_tollgate_account_v1_account_proto_rawDescGZIP(), []int{28}
+	return file_tollgate_account_v1_account_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AuditEvent) GetSequence() int64 {
@@ -1747,7 +1903,7 @@ type ListAuditEventsRequest struct {
 
 func (x *ListAuditEventsRequest) Reset() {
 	*x = ListAuditEventsRequest{}
-	mi := &file_tollgate_account_v1_account_proto_msgTypes[29]
+	mi := &file_tollgate_account_v1_account_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1759,7 +1915,7 @@ func (x *ListAuditEventsRequest) String() string {
 func (*ListAuditEventsRequest) ProtoMessage() {}
 
 func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_account_v1_account_proto_msgTypes[29]
+	mi := &file_tollgate_account_v1_account_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1772,7 +1928,7 @@ func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditEventsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_account_v1_account_proto_rawDescGZIP(), []int{29}
+	return file_tollgate_account_v1_account_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListAuditEventsRequest) GetPageSize() int32 {
@@ -1802,7 +1958,7 @@ type ListAuditEventsResponse struct {
 
 func (x *ListAuditEventsResponse) Reset() {
 	*x = ListAuditEventsResponse{}
-	mi := &file_tollgate_account_v1_account_proto_msgTypes[30]
+	mi := &file_tollgate_account_v1_account_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +1970,7 @@ func (x *ListAuditEventsResponse) String() string {
 func (*ListAuditEventsResponse) ProtoMessage() {}
 
 func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_account_v1_account_proto_msgTypes[30]
+	mi := &file_tollgate_account_v1_account_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +1983,7 @@ func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditEventsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_account_v1_account_proto_rawDescGZIP(), []int{30}
+	return file_tollgate_account_v1_account_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListAuditEventsResponse) GetAuditEvents() []*AuditEvent {
@@ -1928,10 +2084,12 @@ const file_tollgate_account_v1_account_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB&\xbaH#r!2\x1f^users/[a-z0-9][a-z0-9-]{0,62}$R\x04name\"\x14\n" +
 	"\x12DeleteUserResponse\"F\n" +
 	"\x10CreateKeyRequest\x122\n" +
-	"\x03key\x18\x01 \x01(\v2\x18.tollgate.account.v1.KeyB\x06\xbaH\x03\xc8\x01\x01R\x03key\"W\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.tollgate.account.v1.KeyB\x06\xbaH\x03\xc8\x01\x01R\x03key\"\xb5\x01\n" +
 	"\x11CreateKeyResponse\x12*\n" +
 	"\x03key\x18\x01 \x01(\v2\x18.tollgate.account.v1.KeyR\x03key\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x82\x01\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\x12)\n" +
+	"\x11aws_access_key_id\x18\x03 \x01(\tR\x0eawsAccessKeyId\x121\n" +
+	"\x15aws_secret_access_key\x18\x04 \x01(\tR\x12awsSecretAccessKey\"\x82\x01\n" +
 	"\x0fListKeysRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
@@ -1951,7 +2109,18 @@ const file_tollgate_account_v1_account_proto_rawDesc = "" +
 	"\x06secret\x18\x01 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x02\x80\x01\x01R\x06secret\"d\n" +
 	"\x12ResolveKeyResponse\x12\"\n" +
 	"\forganization\x18\x01 \x01(\tR\forganization\x12*\n" +
-	"\x03key\x18\x02 \x01(\v2\x18.tollgate.account.v1.KeyR\x03key\"\xb6\x01\n" +
+	"\x03key\x18\x02 \x01(\v2\x18.tollgate.account.v1.KeyR\x03key\"\xea\x01\n" +
+	"\x18ResolveSigningKeyRequest\x12A\n" +
+	"\raccess_key_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9_]{16,128}$R\vaccessKeyId\x12%\n" +
+	"\x04date\x18\x02 \x01(\tB\x11\xbaH\x0er\f2\n" +
+	"^[0-9]{8}$R\x04date\x120\n" +
+	"\x06region\x18\x03 \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{1,32}$R\x06region\x122\n" +
+	"\aservice\x18\x04 \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{1,32}$R\aservice\"\x91\x01\n" +
+	"\x19ResolveSigningKeyResponse\x12\"\n" +
+	"\forganization\x18\x01 \x01(\tR\forganization\x12*\n" +
+	"\x03key\x18\x02 \x01(\v2\x18.tollgate.account.v1.KeyR\x03key\x12$\n" +
+	"\vsigning_key\x18\x03 \x01(\fB\x03\x80\x01\x01R\n" +
+	"signingKey\"\xb6\x01\n" +
 	"\n" +
 	"AuditEvent\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12.\n" +
@@ -1974,7 +2143,7 @@ const file_tollgate_account_v1_account_proto_rawDesc = "" +
 	"\x0eROLE_DEVELOPER\x10\x02\x12\x0e\n" +
 	"\n" +
 	"ROLE_ADMIN\x10\x03\x12\x11\n" +
-	"\rROLE_OPERATOR\x10\x042\xeb\f\n" +
+	"\rROLE_OPERATOR\x10\x042\xe1\r\n" +
 	"\x0eAccountService\x12\x97\x01\n" +
 	"\x12CreateOrganization\x12..tollgate.account.v1.CreateOrganizationRequest\x1a/.tollgate.account.v1.CreateOrganizationResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/api/v1/organizations\x12\x91\x01\n" +
 	"\x11ListOrganizations\x12-.tollgate.account.v1.ListOrganizationsRequest\x1a..tollgate.account.v1.ListOrganizationsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/organizations\x12w\n" +
@@ -1992,7 +2161,8 @@ const file_tollgate_account_v1_account_proto_rawDesc = "" +
 	"\bListKeys\x12$.tollgate.account.v1.ListKeysRequest\x1a%.tollgate.account.v1.ListKeysResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/api/v1/keys\x12\x83\x01\n" +
 	"\tRevokeKey\x12%.tollgate.account.v1.RevokeKeyRequest\x1a&.tollgate.account.v1.RevokeKeyResponse\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/{name=keys/*}:revoke\x12_\n" +
 	"\n" +
-	"ResolveKey\x12&.tollgate.account.v1.ResolveKeyRequest\x1a'.tollgate.account.v1.ResolveKeyResponse\"\x00\x12\x89\x01\n" +
+	"ResolveKey\x12&.tollgate.account.v1.ResolveKeyRequest\x1a'.tollgate.account.v1.ResolveKeyResponse\"\x00\x12t\n" +
+	"\x11ResolveSigningKey\x12-.tollgate.account.v1.ResolveSigningKeyRequest\x1a..tollgate.account.v1.ResolveSigningKeyResponse\"\x00\x12\x89\x01\n" +
 	"\x0fListAuditEvents\x12+.tollgate.account.v1.ListAuditEventsRequest\x1a,.tollgate.account.v1.ListAuditEventsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/auditEventsB\xd5\x01\n" +
 	"\x17com.tollgate.account.v1B\fAccountProtoP\x01Z>github.com/tollgate/tollgate/gen/tollgate/account/v1;accountv1\xa2\x02\x03TAX\xaa\x02\x13Tollgate.Account.V1\xca\x02\x13Tollgate\\Account\\V1\xe2\x02\x1fTollgate\\Account\\V1\\GPBMetadata\xea\x02\x15Tollgate::Account::V1b\x06proto3"
 
@@ -2009,7 +2179,7 @@ func file_tollgate_account_v1_account_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_account_v1_account_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_account_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_tollgate_account_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_tollgate_account_v1_account_proto_goTypes = []any{
 	(Role)(0),                          // 0: tollgate.account.v1.Role
 	(*Organization)(nil),               // 1: tollgate.account.v1.Organization
@@ -2040,19 +2210,21 @@ var file_tollgate_account_v1_account_proto_goTypes = []any{
 	(*RevokeKeyResponse)(nil),          // 26: tollgate.account.v1.RevokeKeyResponse
 	(*ResolveKeyRequest)(nil),          // 27: tollgate.account.v1.ResolveKeyRequest
 	(*ResolveKeyResponse)(nil),         // 28: tollgate.account.v1.ResolveKeyResponse
-	(*AuditEvent)(nil),                 // 29: tollgate.account.v1.AuditEvent
-	(*ListAuditEventsRequest)(nil),     // 30: tollgate.account.v1.ListAuditEventsRequest
-	(*ListAuditEventsResponse)(nil),    // 31: tollgate.account.v1.ListAuditEventsResponse
-	(*timestamppb.Timestamp)(nil),      // 32: google.protobuf.Timestamp
+	(*ResolveSigningKeyRequest)(nil),   // 29: tollgate.account.v1.ResolveSigningKeyRequest
+	(*ResolveSigningKeyResponse)(nil),  // 30: tollgate.account.v1.ResolveSigningKeyResponse
+	(*AuditEvent)(nil),                 // 31: tollgate.account.v1.AuditEvent
+	(*ListAuditEventsRequest)(nil),     // 32: tollgate.account.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),    // 33: tollgate.account.v1.ListAuditEventsResponse
+	(*timestamppb.Timestamp)(nil),      // 34: google.protobuf.Timestamp
 }
 var file_tollgate_account_v1_account_proto_depIdxs = []int32{
-	32, // 0: tollgate.account.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
-	32, // 1: tollgate.account.v1.Team.create_time:type_name -> google.protobuf.Timestamp
-	32, // 2: tollgate.account.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	34, // 0: tollgate.account.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
+	34, // 1: tollgate.account.v1.Team.create_time:type_name -> google.protobuf.Timestamp
+	34, // 2: tollgate.account.v1.User.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: tollgate.account.v1.Key.roles:type_name -> tollgate.account.v1.Role
-	32, // 4: tollgate.account.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 5: tollgate.account.v1.Key.revoke_time:type_name -> google.protobuf.Timestamp
-	32, // 6: tollgate.account.v1.Key.create_time:type_name -> google.protobuf.Timestamp
+	34, // 4: tollgate.account.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
+	34, // 5: tollgate.account.v1.Key.revoke_time:type_name -> google.protobuf.Timestamp
+	34, // 6: tollgate.account.v1.Key.create_time:type_name -> google.protobuf.Timestamp
 	1,  // 7: tollgate.account.v1.CreateOrganizationRequest.organization:type_name -> tollgate.account.v1.Organization
 	1,  // 8: tollgate.account.v1.CreateOrganizationResponse.organization:type_name -> tollgate.account.v1.Organization
 	4,  // 9: tollgate.account.v1.CreateOrganizationResponse.admin_key:type_name -> tollgate.account.v1.Key
@@ -2068,39 +2240,42 @@ var file_tollgate_account_v1_account_proto_depIdxs = []int32{
 	4,  // 19: tollgate.account.v1.ListKeysResponse.keys:type_name -> tollgate.account.v1.Key
 	4,  // 20: tollgate.account.v1.RevokeKeyResponse.key:type_name -> tollgate.account.v1.Key
 	4,  // 21: tollgate.account.v1.ResolveKeyResponse.key:type_name -> tollgate.account.v1.Key
-	32, // 22: tollgate.account.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
-	29, // 23: tollgate.account.v1.ListAuditEventsResponse.audit_events:type_name -> tollgate.account.v1.AuditEvent
-	5,  // 24: tollgate.account.v1.AccountService.CreateOrganization:input_type -> tollgate.account.v1.CreateOrganizationRequest
-	7,  // 25: tollgate.account.v1.AccountService.ListOrganizations:input_type -> tollgate.account.v1.ListOrganizationsRequest
-	9,  // 26: tollgate.account.v1.AccountService.CreateTeam:input_type -> tollgate.account.v1.CreateTeamRequest
-	11, // 27: tollgate.account.v1.AccountService.ListTeams:input_type -> tollgate.account.v1.ListTeamsRequest
-	13, // 28: tollgate.account.v1.AccountService.DeleteTeam:input_type -> tollgate.account.v1.DeleteTeamRequest
-	15, // 29: tollgate.account.v1.AccountService.CreateUser:input_type -> tollgate.account.v1.CreateUserRequest
-	17, // 30: tollgate.account.v1.AccountService.ListUsers:input_type -> tollgate.account.v1.ListUsersRequest
-	19, // 31: tollgate.account.v1.AccountService.DeleteUser:input_type -> tollgate.account.v1.DeleteUserRequest
-	21, // 32: tollgate.account.v1.AccountService.CreateKey:input_type -> tollgate.account.v1.CreateKeyRequest
-	23, // 33: tollgate.account.v1.AccountService.ListKeys:input_type -> tollgate.account.v1.ListKeysRequest
-	25, // 34: tollgate.account.v1.AccountService.RevokeKey:input_type -> tollgate.account.v1.RevokeKeyRequest
-	27, // 35: tollgate.account.v1.AccountService.ResolveKey:input_type -> tollgate.account.v1.ResolveKeyRequest
-	30, // 36: tollgate.account.v1.AccountService.ListAuditEvents:input_type -> tollgate.account.v1.ListAuditEventsRequest
-	6,  // 37: tollgate.account.v1.AccountService.CreateOrganization:output_type -> tollgate.account.v1.CreateOrganizationResponse
-	8,  // 38: tollgate.account.v1.AccountService.ListOrganizations:output_type -> tollgate.account.v1.ListOrganizationsResponse
-	10, // 39: tollgate.account.v1.AccountService.CreateTeam:output_type -> tollgate.account.v1.CreateTeamResponse
-	12, // 40: tollgate.account.v1.AccountService.ListTeams:output_type -> tollgate.account.v1.ListTeamsResponse
-	14, // 41: tollgate.account.v1.AccountService.DeleteTeam:output_type -> tollgate.account.v1.DeleteTeamResponse
-	16, // 42: tollgate.account.v1.AccountService.CreateUser:output_type -> tollgate.account.v1.CreateUserResponse
-	18, // 43: tollgate.account.v1.AccountService.ListUsers:output_type -> tollgate.account.v1.ListUsersResponse
-	20, // 44: tollgate.account.v1.AccountService.DeleteUser:output_type -> tollgate.account.v1.DeleteUserResponse
-	22, // 45: tollgate.account.v1.AccountService.CreateKey:output_type -> tollgate.account.v1.CreateKeyResponse
-	24, // 46: tollgate.account.v1.AccountService.ListKeys:output_type -> tollgate.account.v1.ListKeysResponse
-	26, // 47: tollgate.account.v1.AccountService.RevokeKey:output_type -> tollgate.account.v1.RevokeKeyResponse
-	28, // 48: tollgate.account.v1.AccountService.ResolveKey:output_type -> tollgate.account.v1.ResolveKeyResponse
-	31, // 49: tollgate.account.v1.AccountService.ListAuditEvents:output_type -> tollgate.account.v1.ListAuditEventsResponse
-	37, // [37:50] is the sub-list for method output_type
-	24, // [24:37] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	4,  // 22: tollgate.account.v1.ResolveSigningKeyResponse.key:type_name -> tollgate.account.v1.Key
+	34, // 23: tollgate.account.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
+	31, // 24: tollgate.account.v1.ListAuditEventsResponse.audit_events:type_name -> tollgate.account.v1.AuditEvent
+	5,  // 25: tollgate.account.v1.AccountService.CreateOrganization:input_type -> tollgate.account.v1.CreateOrganizationRequest
+	7,  // 26: tollgate.account.v1.AccountService.ListOrganizations:input_type -> tollgate.account.v1.ListOrganizationsRequest
+	9,  // 27: tollgate.account.v1.AccountService.CreateTeam:input_type -> tollgate.account.v1.CreateTeamRequest
+	11, // 28: tollgate.account.v1.AccountService.ListTeams:input_type -> tollgate.account.v1.ListTeamsRequest
+	13, // 29: tollgate.account.v1.AccountService.DeleteTeam:input_type -> tollgate.account.v1.DeleteTeamRequest
+	15, // 30: tollgate.account.v1.AccountService.CreateUser:input_type -> tollgate.account.v1.CreateUserRequest
+	17, // 31: tollgate.account.v1.AccountService.ListUsers:input_type -> tollgate.account.v1.ListUsersRequest
+	19, // 32: tollgate.account.v1.AccountService.DeleteUser:input_type -> tollgate.account.v1.DeleteUserRequest
+	21, // 33: tollgate.account.v1.AccountService.CreateKey:input_type -> tollgate.account.v1.CreateKeyRequest
+	23, // 34: tollgate.account.v1.AccountService.ListKeys:input_type -> tollgate.account.v1.ListKeysRequest
+	25, // 35: tollgate.account.v1.AccountService.RevokeKey:input_type -> tollgate.account.v1.RevokeKeyRequest
+	27, // 36: tollgate.account.v1.AccountService.ResolveKey:input_type -> tollgate.account.v1.ResolveKeyRequest
+	29, // 37: tollgate.account.v1.AccountService.ResolveSigningKey:input_type -> tollgate.account.v1.ResolveSigningKeyRequest
+	32, // 38: tollgate.account.v1.AccountService.ListAuditEvents:input_type -> tollgate.account.v1.ListAuditEventsRequest
+	6,  // 39: tollgate.account.v1.AccountService.CreateOrganization:output_type -> tollgate.account.v1.CreateOrganizationResponse
+	8,  // 40: tollgate.account.v1.AccountService.ListOrganizations:output_type -> tollgate.account.v1.ListOrganizationsResponse
+	10, // 41: tollgate.account.v1.AccountService.CreateTeam:output_type -> tollgate.account.v1.CreateTeamResponse
+	12, // 42: tollgate.account.v1.AccountService.ListTeams:output_type -> tollgate.account.v1.ListTeamsResponse
+	14, // 43: tollgate.account.v1.AccountService.DeleteTeam:output_type -> tollgate.account.v1.DeleteTeamResponse
+	16, // 44: tollgate.account.v1.AccountService.CreateUser:output_type -> tollgate.account.v1.CreateUserResponse
+	18, // 45: tollgate.account.v1.AccountService.ListUsers:output_type -> tollgate.account.v1.ListUsersResponse
+	20, // 46: tollgate.account.v1.AccountService.DeleteUser:output_type -> tollgate.account.v1.DeleteUserResponse
+	22, // 47: tollgate.account.v1.AccountService.CreateKey:output_type -> tollgate.account.v1.CreateKeyResponse
+	24, // 48: tollgate.account.v1.AccountService.ListKeys:output_type -> tollgate.account.v1.ListKeysResponse
+	26, // 49: tollgate.account.v1.AccountService.RevokeKey:output_type -> tollgate.account.v1.RevokeKeyResponse
+	28, // 50: tollgate.account.v1.AccountService.ResolveKey:output_type -> tollgate.account.v1.ResolveKeyResponse
+	30, // 51: tollgate.account.v1.AccountService.ResolveSigningKey:output_type -> tollgate.account.v1.ResolveSigningKeyResponse
+	33, // 52: tollgate.account.v1.AccountService.ListAuditEvents:output_type -> tollgate.account.v1.ListAuditEventsResponse
+	39, // [39:53] is the sub-list for method output_type
+	25, // [25:39] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_account_v1_account_proto_init() }
@@ -2114,7 +2289,7 @@ func file_tollgate_account_v1_account_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_account_v1_account_proto_rawDesc), len(file_tollgate_account_v1_account_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   31,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,7 @@ const (
 	AccountService_ListKeys_FullMethodName           = "/tollgate.account.v1.AccountService/ListKeys"
 	AccountService_RevokeKey_FullMethodName          = "/tollgate.account.v1.AccountService/RevokeKey"
 	AccountService_ResolveKey_FullMethodName         = "/tollgate.account.v1.AccountService/ResolveKey"
+	AccountService_ResolveSigningKey_FullMethodName  = "/tollgate.account.v1.AccountService/ResolveSigningKey"
 	AccountService_ListAuditEvents_FullMethodName    = "/tollgate.account.v1.AccountService/ListAuditEvents"
 )
 
@@ -67,6 +68,9 @@ type AccountServiceClient interface {
 	RevokeKey(ctx context.Context, in *RevokeKeyRequest, opts ...grpc.CallOption) (*RevokeKeyResponse, error)
 	// ResolveKey says whose key this is. For Tollgate's own services only. Errors: UNAUTHENTICATED.
 	ResolveKey(ctx context.Context, in *ResolveKeyRequest, opts ...grpc.CallOption) (*ResolveKeyResponse, error)
+	// ResolveSigningKey says whose an AWS access key id is, and what signatures of one day, region and service
+	// are checked with. For Tollgate's own services only. Errors: UNAUTHENTICATED, INVALID_ARGUMENT.
+	ResolveSigningKey(ctx context.Context, in *ResolveSigningKeyRequest, opts ...grpc.CallOption) (*ResolveSigningKeyResponse, error)
 	// ListAuditEvents lists what was changed, by whom, the newest first. Needs ROLE_ADMIN.
 	ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error)
 }
@@ -199,6 +203,16 @@ func (c *accountServiceClient) ResolveKey(ctx context.Context, in *ResolveKeyReq
 	return out, nil
 }
 
+func (c *accountServiceClient) ResolveSigningKey(ctx context.Context, in *ResolveSigningKeyRequest, opts ...grpc.CallOption) (*ResolveSigningKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResolveSigningKeyResponse)
+	err := c.cc.Invoke(ctx, AccountService_ResolveSigningKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountServiceClient) ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAuditEventsResponse)
@@ -242,6 +256,9 @@ type AccountServiceServer interface {
 	RevokeKey(context.Context, *RevokeKeyRequest) (*RevokeKeyResponse, error)
 	// ResolveKey says whose key this is. For Tollgate's own services only. Errors: UNAUTHENTICATED.
 	ResolveKey(context.Context, *ResolveKeyRequest) (*ResolveKeyResponse, error)
+	// ResolveSigningKey says whose an AWS access key id is, and what signatures of one day, region and service
+	// are checked with. For Tollgate's own services only. Errors: UNAUTHENTICATED, INVALID_ARGUMENT.
+	ResolveSigningKey(context.Context, *ResolveSigningKeyRequest) (*ResolveSigningKeyResponse, error)
 	// ListAuditEvents lists what was changed, by whom, the newest first. Needs ROLE_ADMIN.
 	ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error)
 	mustEmbedUnimplementedAccountServiceServer()
@@ -289,6 +306,9 @@ func (UnimplementedAccountServiceServer) RevokeKey(context.Context, *RevokeKeyRe
 }
 func (UnimplementedAccountServiceServer) ResolveKey(context.Context, *ResolveKeyRequest) (*ResolveKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveKey not implemented")
+}
+func (UnimplementedAccountServiceServer) ResolveSigningKey(context.Context, *ResolveSigningKeyRequest) (*ResolveSigningKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResolveSigningKey not implemented")
 }
 func (UnimplementedAccountServiceServer) ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditEvents not implemented")
@@ -530,6 +550,24 @@ func _AccountService_ResolveKey_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountService_ResolveSigningKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResolveSigningKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).ResolveSigningKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_ResolveSigningKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).ResolveSigningKey(ctx, req.(*ResolveSigningKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountService_ListAuditEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAuditEventsRequest)
 	if err := dec(in); err != nil {
@@ -602,6 +640,10 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResolveKey",
 			Handler:    _AccountService_ResolveKey_Handler,
+		},
+		{
+			MethodName: "ResolveSigningKey",
+			Handler:    _AccountService_ResolveSigningKey_Handler,
 		},
 		{
 			MethodName: "ListAuditEvents",

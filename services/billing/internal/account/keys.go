@@ -31,7 +31,7 @@ func (s *Service) CreateKey(ctx context.Context, actor Actor, key Key) (Key, sec
 func (s *Service) issue(organization string, key Key) (StoredKey, secret.String) {
 	plain := NewSecret()
 	key.Organization, key.Created, key.Revoked = organization, s.now().UTC().Truncate(time.Microsecond), time.Time{}
-	key.ID = "key_" + randomText(16)
+	key.ID = keyIDPrefix + randomText(16)
 	key.Prefix = plain.Reveal()[:shownLength]
 	return StoredKey{Key: key, Hash: s.pepper.Hash(plain)}, plain
 }

@@ -1,9 +1,7 @@
 package account
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -123,7 +121,5 @@ func writeNew(path, text string) error {
 // Hash is what is stored of a secret: its HMAC-SHA-256 under the pepper. A
 // slow hash is not needed, since secrets are random and long.
 func (p Pepper) Hash(key secret.String) string {
-	mac := hmac.New(sha256.New, []byte(p.bytes.Reveal()))
-	mac.Write([]byte(key.Reveal()))
-	return hex.EncodeToString(mac.Sum(nil))
+	return hex.EncodeToString(mac([]byte(p.bytes.Reveal()), key.Reveal()))
 }

@@ -50,6 +50,8 @@ type KeyStore interface {
 	RevokeKey(ctx context.Context, id string, change Change) (Key, error)
 	// FindKey looks a key up by the hash of its secret, or fails with ErrNotFound.
 	FindKey(ctx context.Context, hash string) (Key, error)
+	// FindKeyByID looks a key up by its id in any organisation, or fails with ErrNotFound.
+	FindKeyByID(ctx context.Context, id string) (StoredKey, error)
 }
 
 // AuditLog reads events, the newest first, before a sequence (0: from the end).

@@ -34,6 +34,8 @@ type Keys interface {
 	ListKeys(ctx context.Context, organization string, ended bool, page account.Page) ([]account.Key, error)
 	RevokeKey(ctx context.Context, actor account.Actor, id string) (account.Key, error)
 	Resolve(ctx context.Context, plain secret.String) (account.Key, error)
+	AWSCredentials(id string, plain secret.String) account.AWSCredentials
+	ResolveSigning(ctx context.Context, scope account.SigningScope) (account.Key, secret.String, error)
 }
 
 // AuditLog reads audit events.

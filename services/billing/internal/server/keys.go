@@ -53,7 +53,11 @@ func (s *Account) CreateKey(ctx context.Context, r *accountv1.CreateKeyRequest) 
 	if err != nil {
 		return nil, public(err)
 	}
-	return &accountv1.CreateKeyResponse{Key: keyToProto(&made), Secret: plain.Reveal()}, nil
+	aws := s.Keys.AWSCredentials(made.ID, plain)
+	return &accountv1.CreateKeyResponse{
+		Key: keyToProto(&made), Secret: plain.Reveal(),
+		AwsAccessKeyId: aws.AccessKeyID, AwsSecretAccessKey: aws.SecretAccessKey.Reveal(),
+	}, nil
 }
 
 // ListKeys implements the contract.
@@ -107,4 +111,26 @@ func (s *Account) Owner(ctx context.Context, plain secret.String) (*accountv1.Re
 		return nil, public(err)
 	}
 	return &accountv1.ResolveKeyResponse{Organization: name("organizations", key.Organization), Key: keyToProto(&key)}, nil
+}
+
+// ResolveSigningKey implements the contract.
+func (s *Account) ResolveSigningKey(ctx context.Context, r *accountv1.ResolveSigningKeyRequest) (*accountv1.ResolveSigningKeyResponse, error) {
+	if err := internal(ctx, ""); err != nil {
+		return nil, err
+	}
+	return s.Signer(ctx, r)
+}
+
+// Signer says whose an access key id is, without asking who wants to know: for
+// callers in this process.
+func (s *Account) Signer(ctx context.Context, r *accountv1.ResolveSigningKeyRequest) (*accountv1.ResolveSigningKeyResponse, error) {
+	key, signing, err := s.Keys.ResolveSigning(ctx, account.SigningScope{
+		AccessKeyID: r.GetAccessKeyId(), Date: r.GetDate(), Region: r.GetRegion(), Service: r.GetService(),
+	})
+	if err != nil {
+		return nil, public(err)
+	}
+	return &accountv1.ResolveSigningKeyResponse{
+		Organization: name("organizations", key.Organization), Key: keyToProto(&key), SigningKey: []byte(signing.Reveal()),
+	}, nil
 }

@@ -38,12 +38,15 @@ func insertKey(tx *tx, key *account.StoredKey) error {
 	return err
 }
 
-func scanKey(row scanner) (account.Key, error) {
+// scanKey reads keyColumns, and into more the columns that follow them.
+func scanKey(row scanner, more ...any) (account.Key, error) {
 	var key account.Key
 	var roles, models, collections string
 	var expires, revoked, created int64
-	err := row.Scan(&key.ID, &key.Organization, &key.Prefix, &key.DisplayName, &key.Team, &key.User, &roles, &models, &collections,
-		&key.RequestsPerMinute, &key.TokensPerMinute, &expires, &revoked, &created)
+	err := row.Scan(append([]any{
+		&key.ID, &key.Organization, &key.Prefix, &key.DisplayName, &key.Team, &key.User, &roles, &models, &collections,
+		&key.RequestsPerMinute, &key.TokensPerMinute, &expires, &revoked, &created,
+	}, more...)...)
 	if err != nil {
 		return key, err
 	}
@@ -119,15 +122,25 @@ func (s *Store) RevokeKey(ctx context.Context, id string, change account.Change)
 
 // FindKey implements account.KeyStore.
 func (s *Store) FindKey(ctx context.Context, hash string) (account.Key, error) {
-	var key account.Key
+	stored, err := s.findKey(ctx, "hash", hash)
+	return stored.Key, err
+}
+
+// FindKeyByID implements account.KeyStore.
+func (s *Store) FindKeyByID(ctx context.Context, id string) (account.StoredKey, error) {
+	return s.findKey(ctx, "id", id)
+}
+
+func (s *Store) findKey(ctx context.Context, column, value string) (account.StoredKey, error) {
+	var stored account.StoredKey
 	found := false
-	err := s.query(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE hash = ?`, []any{hash}, func(row scanner) (err error) {
+	err := s.query(ctx, `SELECT `+keyColumns+`, hash FROM api_keys WHERE `+column+` = ?`, []any{value}, func(row scanner) (err error) {
 		found = true
-		key, err = scanKey(row)
+		stored.Key, err = scanKey(row, &stored.Hash)
 		return err
 	})
 	if err == nil && !found {
 		err = account.ErrNotFound
 	}
-	return key, wrap("find key", err)
+	return stored, wrap("find key", err)
 }
