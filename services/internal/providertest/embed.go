@@ -46,7 +46,7 @@ func (s *Server) embed(w http.ResponseWriter, r *http.Request, rec *Recorded) {
 			"object": "embedding", "index": i, "embedding": encoded(Vector(text, req.Dimensions), req.EncodingFormat),
 		})
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
+	WriteJSON(w, http.StatusOK, map[string]any{
 		"object": "list", "data": data, "model": req.Model,
 		"usage": map[string]any{"prompt_tokens": tokens, "total_tokens": tokens},
 	})

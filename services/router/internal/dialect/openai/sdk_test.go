@@ -110,7 +110,7 @@ func TestSDKTools(t *testing.T) {
 			// The second turn carries the call and its result back.
 			p.Messages = append(p.Messages, whole.Choices[0].Message.ToParam(), openai.ToolMessage("found", "call_0"))
 			again, err := client.Chat.Completions.New(t.Context(), p)
-			if err != nil || again.Choices[0].Message.Content != "You said: look it up" {
+			if err != nil || again.Choices[0].Message.Content != "The tools said: found. You said: look it up" {
 				t.Errorf("got %+v, %v", again, err)
 			}
 		})
@@ -126,7 +126,7 @@ func TestSDKImagesAndSchema(t *testing.T) {
 		openai.ImageContentPart(openai.ChatCompletionContentPartImageImageURLParam{URL: "data:image/png;base64,AQID"}),
 	})}
 	got, err := client.Chat.Completions.New(t.Context(), p)
-	if err != nil || got.Choices[0].Message.Content != "I see 1 image(s). You said: see" {
+	if err != nil || got.Choices[0].Message.Content != "I see image/png of 3 bytes. You said: see" {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	p.ResponseFormat.OfJSONSchema = &shared.ResponseFormatJSONSchemaParam{JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{

@@ -1,0 +1,157 @@
+package providertest
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// created is the time of every answer, so that answers can be compared.
+const created = 1_750_000_000
+
+// maxBody is how much of a request a fake reads.
+const maxBody = 64 << 20
+
+// LeakyText is in every error of a fake; a gateway must not show it.
+const LeakyText = "Incorrect API key provided: sk-leaked; see http://10.1.2.3/internal"
+
+// Recorded is a request that a fake saw.
+type Recorded struct {
+	Method string
+	Path   string // as it was sent, escapes and all
+	Query  url.Values
+	Header http.Header
+	Body   []byte
+	Model  string
+	Stream bool
+
+	ended     chan struct{}
+	cancelled time.Time
+}
+
+// Host is what every fake provider stands on: a server on a loopback port that
+// keeps what it was asked. Its fields may be set before the first request.
+type Host struct {
+	*httptest.Server
+	// Delay is how long SlowFirstToken waits; 200ms.
+	Delay time.Duration
+	// Pace is the time between two pieces of a streamed answer; none.
+	Pace time.Duration
+	// Answer writes the text of an answer; nil lets the fake say what it saw
+	// and what the user said last.
+	Answer func(*Recorded) string
+	// Key is the credential that is asked for; empty asks for any.
+	Key string
+
+	connections atomic.Int64
+
+	mu       sync.Mutex
+	requests []*Recorded
+	seen     map[string]bool
+	stopping context.Context // ends the handlers that wait
+}
+
+// NewHost starts a server and stops it with the test.
+func NewHost(t testing.TB, handler http.Handler) *Host {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	h := &Host{Delay: 200 * time.Millisecond, seen: make(map[string]bool), stopping: ctx}
+	h.Server = httptest.NewUnstartedServer(handler)
+	h.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			h.connections.Add(1)
+		}
+	}
+	h.Start()
+	t.Cleanup(func() {
+		stop()
+		h.CloseClientConnections()
+		h.Close()
+	})
+	return h
+}
+
+// Connections is how many connections clients have opened.
+func (h *Host) Connections() int { return int(h.connections.Load()) }
+
+// Requests lists what the server has seen, the oldest first.
+func (h *Host) Requests() []*Recorded {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]*Recorded(nil), h.requests...)
+}
+
+// Last returns the latest request; nil before the first.
+func (h *Host) Last() *Recorded {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.requests) == 0 {
+		return nil
+	}
+	return h.requests[len(h.requests)-1]
+}
+
+// AwaitCancelled waits until the client has given the request up, and says when it did.
+func (r *Recorded) AwaitCancelled(timeout time.Duration) (time.Time, bool) {
+	select {
+	case <-r.ended:
+		return r.cancelled, !r.cancelled.IsZero()
+	case <-time.After(timeout):
+		return time.Time{}, false
+	}
+}
+
+// Namer says which model a request is for, and whether it asks for a stream.
+type Namer func(r *http.Request, body []byte) (model string, stream bool)
+
+// Recorded wraps a handler so that its requests are seen in Requests.
+func (h *Host) Recorded(name Namer, handle func(http.ResponseWriter, *http.Request, *Recorded)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			return
+		}
+		rec := &Recorded{
+			Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.Query(),
+			Header: r.Header.Clone(), Body: body, ended: make(chan struct{}),
+		}
+		rec.Model, rec.Stream = name(r, body)
+		h.mu.Lock()
+		h.requests = append(h.requests, rec)
+		h.mu.Unlock()
+		defer func() {
+			if r.Context().Err() != nil && h.stopping.Err() == nil {
+				rec.cancelled = time.Now()
+			}
+			close(rec.ended)
+		}()
+		handle(w, r, rec)
+	}
+}
+
+// first says whether this is the first time that something is seen.
+func (h *Host) first(what string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first := !h.seen[what]
+	h.seen[what] = true
+	return first
+}
+
+// Wait waits, or until the client or the server has gone.
+func (h *Host) Wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+	case <-h.stopping.Done():
+	}
+	return false
+}

@@ -1,0 +1,103 @@
+package providertest
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// bombSize is what the body of Bomb becomes, in bytes.
+const bombSize = 256 << 20
+
+// Refuse misbehaves before an answer, and says whether it did. Misbehaviour
+// that has a form of the provider's own is left to fail, which says whether it
+// knows the behaviour.
+func (h *Host) Refuse(w http.ResponseWriter, r *http.Request, model string, fail func(behaviour string) bool) bool {
+	switch behaviour := Behaviour(model); behaviour {
+	case FailOnce:
+		if !h.first(model) {
+			return false
+		}
+		return fail(ServerError)
+	case Unavailable:
+		http.Error(w, "no healthy upstream", http.StatusServiceUnavailable)
+	case Reset:
+		panic(http.ErrAbortHandler)
+	case Silent:
+		h.Wait(r.Context(), time.Hour)
+	case HTML:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, "<html><body>"+strings.Repeat("sign in ", 100)+"</body></html>")
+	case Redirect:
+		http.Redirect(w, r, h.URL+"/elsewhere", http.StatusTemporaryRedirect)
+	case Bomb:
+		bomb(w)
+	default:
+		return fail(behaviour)
+	}
+	return true
+}
+
+// bomb answers with a body that only a client that counts survives.
+func bomb(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Encoding", "gzip")
+	z := gzip.NewWriter(w)
+	block := make([]byte, 1<<20)
+	for i := range block {
+		block[i] = ' '
+	}
+	for range bombSize / len(block) {
+		if _, err := z.Write(block); err != nil {
+			return
+		}
+	}
+	_ = z.Close()
+}
+
+// WriteJSON answers with a value.
+func WriteJSON(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(Marshal(value))
+}
+
+// Marshal writes a value of the fake's own making; it leaves <, > and & as they
+// are, as providers do.
+func Marshal(value any) []byte {
+	var out strings.Builder
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		panic(err)
+	}
+	return []byte(strings.TrimSuffix(out.String(), "\n"))
+}
+
+// WriteAnswer writes a whole answer in the way that the model is named for.
+func (h *Host) WriteAnswer(w http.ResponseWriter, r *http.Request, model string, value any) {
+	body := Marshal(value)
+	w.Header().Set("Content-Type", "application/json")
+	switch Behaviour(model) {
+	case SlowFirstToken:
+		if !h.Wait(r.Context(), h.Delay) {
+			return
+		}
+	case Truncated:
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		body = body[:len(body)/2]
+	case Gzip:
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			_, _ = z.Write(body)
+			_ = z.Close()
+			return
+		}
+	}
+	_, _ = w.Write(body)
+}
