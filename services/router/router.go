@@ -17,6 +17,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
+	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/observe"
 	"github.com/tollgate/tollgate/services/router/internal/peer"
@@ -65,7 +66,7 @@ func kinds() map[string]target.Kind {
 	return map[string]target.Kind{
 		"openai":            {New: openaicompat.New},
 		"openai-compatible": {New: openaicompat.New},
-		"builtin":           {New: builtin.New, Lacks: target.Embeddings},
+		"builtin":           {New: builtin.New, Lacks: capability.Embeddings},
 	}
 }
 

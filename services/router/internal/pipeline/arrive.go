@@ -14,9 +14,9 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
+	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	settling "github.com/tollgate/tollgate/services/router/internal/settle"
-	"github.com/tollgate/tollgate/services/router/internal/target"
 	"github.com/tollgate/tollgate/services/router/internal/tokens"
 )
 
@@ -53,32 +53,11 @@ func admit(p *auth.Principal, model string) error {
 	}
 }
 
-func (r *request) needs() target.Capability {
+func (r *request) needs() capability.Set {
 	if r.texts != nil {
-		return target.Embeddings
+		return capability.Embeddings
 	}
-	var needs target.Capability
-	for _, m := range r.conversation.GetMessages() {
-		needs |= needsOf(m.GetParts())
-	}
-	return needs
-}
-
-func needsOf(parts []*llmv1.Part) target.Capability {
-	var needs target.Capability
-	for _, p := range parts {
-		switch content := p.GetContent().(type) {
-		case *llmv1.Part_Image:
-			needs |= target.Images
-		case *llmv1.Part_Document:
-			needs |= target.Documents
-		case *llmv1.Part_Audio:
-			needs |= target.Audio
-		case *llmv1.Part_ToolResult:
-			needs |= needsOf(content.ToolResult.GetParts())
-		}
-	}
-	return needs
+	return capability.Chat | capability.Of(r.conversation)
 }
 
 // reserve estimates the request and takes it from the key's rates.

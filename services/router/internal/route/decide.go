@@ -6,6 +6,7 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/target"
 )
 
@@ -14,7 +15,7 @@ type Question struct {
 	// Model is the name that the client uses.
 	Model string
 	// Needs is what the request needs of a target.
-	Needs target.Capability
+	Needs capability.Set
 }
 
 // Candidate is a target that may answer.
@@ -32,7 +33,7 @@ type Candidate struct {
 type Rejection struct {
 	Candidate
 	rule *rule
-	need target.Capability
+	need capability.Set
 }
 
 // Decision is what was decided. It can be used again for the next request.

@@ -11,6 +11,7 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/target"
 )
@@ -84,12 +85,12 @@ func TestMatchesAgreesWithBacktracking(t *testing.T) {
 
 func TestRulesRejectWithReasons(t *testing.T) {
 	blind := newTarget("blind", "m")
-	blind.Lacks = target.Images
+	blind.Lacks = capability.Images
 	table := newTable(t, []Route{{Model: "*", Targets: refs("other", "blind", "good")}},
 		newTarget("other", "x"), blind, newTarget("good", "m"))
 	e, _ := table.Match("m")
 	var d Decision
-	e.Candidates(Question{Model: "m", Needs: target.Images}, &d)
+	e.Candidates(Question{Model: "m", Needs: capability.Images}, &d)
 	d.Decide()
 	if len(d.Order) != 1 || d.Order[0].Target.Name != "good" {
 		t.Fatalf("order %+v", d.Order)
@@ -105,7 +106,7 @@ func TestRulesRejectWithReasons(t *testing.T) {
 	}
 	table = newTable(t, []Route{{Model: "m", Targets: refs("blind")}}, blind)
 	e, _ = table.Match("m")
-	e.Candidates(Question{Model: "m", Needs: target.Images}, &d)
+	e.Candidates(Question{Model: "m", Needs: capability.Images}, &d)
 	if !errs.Is(d.Err(), llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED) {
 		t.Errorf("only a blind target: %v", d.Err())
 	}
@@ -174,7 +175,7 @@ func TestWeightedIsExact(t *testing.T) {
 // A target that is rejected for some requests must not spoil the shares of the rest.
 func TestWeightedWithRejections(t *testing.T) {
 	blind := newTarget("blind", "*")
-	blind.Lacks = target.Images
+	blind.Lacks = capability.Images
 	table := newTable(t, []Route{{Model: "*", Strategy: "weighted", Targets: []Ref{
 		{Name: "blind", Weight: 50}, {Name: "b", Weight: 30}, {Name: "c", Weight: 20},
 	}}}, blind, newTarget("b", "*"), newTarget("c", "*"))
@@ -183,7 +184,7 @@ func TestWeightedWithRejections(t *testing.T) {
 	var d Decision
 	const requests = 10_000
 	for range requests {
-		e.Candidates(Question{Model: "m", Needs: target.Images}, &d)
+		e.Candidates(Question{Model: "m", Needs: capability.Images}, &d)
 		d.Decide()
 		turns[d.Order[0].Target.Name]++
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
 
@@ -14,44 +15,15 @@ type Target struct {
 	// Adapter calls it.
 	Adapter provider.Adapter
 	// Lacks is what its provider cannot do.
-	Lacks Capability
+	Lacks capability.Set
 	// Health is what was seen of it.
 	Health *Health
-}
-
-// Capability is a set of things that a request may need.
-type Capability uint8
-
-// The capabilities.
-const (
-	Embeddings Capability = 1 << iota
-	Images
-	Documents
-	Audio
-)
-
-// names are in the order of the bits.
-var names = [...]string{"embeddings", "images", "documents", "audio"}
-
-// String lists the set.
-func (c Capability) String() string {
-	text := ""
-	for i, name := range names {
-		if c&(1<<i) == 0 {
-			continue
-		}
-		if text != "" {
-			text += ", "
-		}
-		text += name
-	}
-	return text
 }
 
 // Kind is a provider that targets may have.
 type Kind struct {
 	New   provider.Factory
-	Lacks Capability
+	Lacks capability.Set
 }
 
 // Build makes the targets of a configuration. One whose configuration is the

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
+	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
 
@@ -14,7 +15,7 @@ type adapter struct{ provider.Adapter }
 // does not touch, nor keep an old credential of one that it does.
 func TestBuildKeepsWhatIsTheSame(t *testing.T) {
 	made := 0
-	kinds := map[string]Kind{"p": {New: func(provider.Target) (provider.Adapter, error) { made++; return &adapter{}, nil }, Lacks: Images}}
+	kinds := map[string]Kind{"p": {New: func(provider.Target) (provider.Adapter, error) { made++; return &adapter{}, nil }, Lacks: capability.Images}}
 	retries := func(n int) *int { return &n }
 	cfg := func(key string) []provider.Target {
 		return []provider.Target{
@@ -36,7 +37,7 @@ func TestBuildKeepsWhatIsTheSame(t *testing.T) {
 	if second[0].Health != first[0].Health || second[1].Health != first[1].Health {
 		t.Error("health was forgotten")
 	}
-	if second[0].Lacks != Images || second[0].Timeouts != provider.DefaultTimeouts {
+	if second[0].Lacks != capability.Images || second[0].Timeouts != provider.DefaultTimeouts {
 		t.Errorf("target %+v", second[0])
 	}
 	if _, err := Build([]provider.Target{{Name: "x", Provider: "q"}}, kinds, nil); err == nil {
@@ -57,11 +58,5 @@ func TestMeanFollowsSamples(t *testing.T) {
 	mean := h.Report().GetMeanTimeToFirstToken().AsDuration()
 	if mean < 1500*time.Millisecond || mean > 1800*time.Millisecond { // 2 - (7/8)^8
 		t.Errorf("mean %v", mean)
-	}
-}
-
-func TestCapabilityNames(t *testing.T) {
-	if got := (Embeddings | Audio).String(); got != "embeddings, audio" {
-		t.Error(got)
 	}
 }
