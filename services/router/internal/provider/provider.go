@@ -25,6 +25,12 @@ type Request struct {
 	Context string
 	// Passages are what Context was made of.
 	Passages []*ragv1.Passage
+	// Defaults are the values that the route sets where the client has set none.
+	// They are in Conversation already; Native is told of them.
+	Defaults *llmv1.Sampling
+	// Instructions are the operator's, put before all others. They are in
+	// Conversation already, as its first message; Native is told of them.
+	Instructions string
 	// Model is the target's own name of the model.
 	Model string
 }
@@ -33,9 +39,13 @@ type Request struct {
 type NativeRequest interface {
 	// Dialect names the wire format, for example "openai".
 	Dialect() string
+	// Unexpressed lists what the canonical form cannot carry, by the paths of its
+	// members, for example "logit_bias". Members that say nothing but their
+	// default are not among them.
+	Unexpressed() []string
 	// Render writes the request for a target that speaks the same dialect: the
-	// client's bytes, but for the model, the masked texts, the context and what
-	// the dialect needs to report usage.
+	// client's bytes, but for the model, the masked texts, the context, the
+	// instructions, the defaults and what the dialect needs to report usage.
 	Render(r *Request, stream bool) ([]byte, error)
 }
 
@@ -76,6 +86,12 @@ type Adapter interface {
 	Stream(ctx context.Context, r *Request) (stream.Reader, error)
 	// Embed turns texts into vectors.
 	Embed(ctx context.Context, r *EmbedRequest) (*Embeddings, error)
+}
+
+// TokenCounter is an Adapter whose provider counts the tokens of a request.
+type TokenCounter interface {
+	// CountTokens counts the input as the target's own tokenizer does.
+	CountTokens(ctx context.Context, r *Request) (int64, error)
 }
 
 // Factory makes the adapter of a target.

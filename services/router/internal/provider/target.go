@@ -22,6 +22,17 @@ type Target struct {
 	BaseURL string `yaml:"base_url"`
 	// APIKey is our credential with the provider.
 	APIKey secret.String `yaml:"api_key"`
+	// APIKeyFile names a file that holds it instead; the file is read again when
+	// it changes, so that the key can be rotated without a restart.
+	APIKeyFile string `yaml:"api_key_file"`
+	// APIVersion is the version of the provider's API, where it asks for one.
+	APIVersion string `yaml:"api_version"`
+	// AWS, Google and Azure are credentials of those clouds.
+	AWS    AWS    `yaml:"aws"`
+	Google Google `yaml:"google"`
+	Azure  Azure  `yaml:"azure"`
+	// Quirks are what an OpenAI-compatible server does otherwise.
+	Quirks Quirks `yaml:"quirks"`
 	// Models are the models that the target serves.
 	Models Models `yaml:"models"`
 	// Region is where the target computes; prices and residency look at it.
@@ -30,6 +41,52 @@ type Target struct {
 	Timeouts Timeouts `yaml:"timeouts"`
 	// Retries is how often a failed attempt is repeated on this target; nil means 2.
 	Retries *int `yaml:"retries"`
+}
+
+// AWS says with which credentials requests are signed. Without keys the default
+// chain finds them: environment, profile, web identity, container or instance role.
+type AWS struct {
+	// Profile is a profile of the shared configuration files.
+	Profile string `yaml:"profile"`
+	// AccessKeyID, SecretAccessKey and SessionToken are static credentials.
+	AccessKeyID     string        `yaml:"access_key_id"`
+	SecretAccessKey secret.String `yaml:"secret_access_key"`
+	SessionToken    secret.String `yaml:"session_token"`
+	// RoleARN is a role to take on with them.
+	RoleARN string `yaml:"role_arn"`
+	// ControlURL is where the control plane is asked which models there are;
+	// empty means the region's own address.
+	ControlURL string `yaml:"control_url"`
+}
+
+// Google says with which credentials requests are made. Without a file the
+// application default credentials are used.
+type Google struct {
+	// Project is the project that is billed; Vertex AI needs it.
+	Project string `yaml:"project"`
+	// CredentialsFile is a service account's key file, or another credential
+	// configuration.
+	CredentialsFile string `yaml:"credentials_file"`
+}
+
+// Azure is an application of Entra ID, asked for a token where the target has
+// no key. Without a secret the default chain is used: environment, workload
+// identity, managed identity.
+type Azure struct {
+	TenantID     string        `yaml:"tenant_id"`
+	ClientID     string        `yaml:"client_id"`
+	ClientSecret secret.String `yaml:"client_secret"`
+}
+
+// Quirks are what an OpenAI-compatible server does otherwise than OpenAI.
+type Quirks struct {
+	// MaxTokens is the member that bounds an answer: max_completion_tokens, or
+	// max_tokens for servers that know only that.
+	MaxTokens string `yaml:"max_tokens"`
+	// NoStreamOptions is set for servers that refuse stream_options.
+	NoStreamOptions bool `yaml:"no_stream_options"`
+	// TopK is set for servers that take top_k.
+	TopK bool `yaml:"top_k"`
 }
 
 // Timeouts bound an attempt; zero takes the default.

@@ -2,13 +2,14 @@ package openai
 
 import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
-	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
+	"github.com/tollgate/tollgate/services/router/internal/wire/refusal"
 )
 
 // answer is where things stand in the body of a completion.
 type answer struct {
 	scanner
-	id, model token
+	id, model jsonscan.Token
 	created   int64
 	choices   []choice
 	usage     *llmv1.Usage
@@ -21,30 +22,30 @@ type answer struct {
 type choice struct {
 	index       int32
 	message     int // behind the message's opening brace; 0 if there is none
-	thinking    token
-	content     []token
-	refusal     token
+	thinking    jsonscan.Token
+	content     []jsonscan.Token
+	refusal     jsonscan.Token
 	calls       []call
 	citations   []*llmv1.Citation
-	annotations span
-	logprobs    span
-	finish      span
+	annotations jsonscan.Span
+	logprobs    jsonscan.Span
+	finish      jsonscan.Span
 	reason      llmv1.FinishReason
 	// opaque is set if there is content that has no text of its own place, so
 	// that the body cannot be passed on.
 	opaque bool
 }
 
-type call struct{ id, name, arguments token }
+type call struct{ id, name, arguments jsonscan.Token }
 
 // texts lists the candidate's texts.
-func (c *choice) texts() []token {
-	out := make([]token, 0, len(c.content)+len(c.calls)+2)
-	if c.thinking.start != 0 {
+func (c *choice) texts() []jsonscan.Token {
+	out := make([]jsonscan.Token, 0, len(c.content)+len(c.calls)+2)
+	if c.thinking.Start != 0 {
 		out = append(out, c.thinking)
 	}
 	out = append(out, c.content...)
-	if c.refusal.start != 0 {
+	if c.refusal.Start != 0 {
 		out = append(out, c.refusal)
 	}
 	for _, call := range c.calls {
@@ -56,18 +57,18 @@ func (c *choice) texts() []token {
 // scanAnswer reads the body of a completion, strictly as to JSON and leniently
 // as to members.
 func scanAnswer(raw []byte) (*answer, error) {
-	a := &answer{scanner: scanner{data: raw}}
-	if a.peek() != '{' {
-		return nil, unreadable(errSyntax)
+	a := &answer{scanner: newScanner(raw)}
+	if a.Peek() != '{' {
+		return nil, refusal.Unreadable(jsonscan.ErrSyntax)
 	}
-	for a.open('{'); a.next('}'); {
-		switch string(a.key()) {
+	for a.Open('{'); a.Next('}'); {
+		switch string(a.Key()) {
 		case "id":
-			a.id = a.optionalText()
+			a.id = a.OptionalText()
 		case "model":
-			a.model = a.optionalText()
+			a.model = a.OptionalText()
 		case "created":
-			a.created, _ = a.integer()
+			a.created, _ = a.Integer()
 		case "choices":
 			a.seen = true
 			a.readChoices()
@@ -76,49 +77,29 @@ func scanAnswer(raw []byte) (*answer, error) {
 		case "error":
 			a.failure = a.errorObject(200)
 		default:
-			a.skip()
+			a.Skip()
 		}
 	}
-	if err := a.finish(); err != nil {
-		return nil, unreadable(err)
+	if err := a.Finish(); err != nil {
+		return nil, refusal.Unreadable(err)
 	}
 	if a.failure != nil {
 		return nil, a.failure
 	}
 	if !a.seen || len(a.choices) == 0 {
-		return nil, unreadable(errNoChoices)
+		return nil, refusal.Unreadable(errNoChoices)
 	}
 	return a, nil
 }
 
-func unreadable(cause error) error {
-	return errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "the provider's answer cannot be understood").WithCause(cause)
-}
-
-// optionalText reads a string; anything else is skipped and reads as none.
-func (s *scanner) optionalText() token {
-	if s.peek() == '"' {
-		return s.text()
-	}
-	s.skip()
-	return token{}
-}
-
-func (s *scanner) optionalValue(t token) string {
-	if t.start == 0 {
-		return ""
-	}
-	return s.value(t)
-}
-
 func (a *answer) readChoices() {
-	if a.peek() != '[' {
-		a.skip()
+	if a.Peek() != '[' {
+		a.Skip()
 		return
 	}
-	for a.open('['); a.next(']'); {
-		if a.peek() != '{' {
-			a.fail(errSyntax)
+	for a.Open('['); a.Next(']'); {
+		if a.Peek() != '{' {
+			a.Fail(jsonscan.ErrSyntax)
 			return
 		}
 		c := choice{index: int32(len(a.choices))} // bounded by the body
@@ -128,107 +109,101 @@ func (a *answer) readChoices() {
 }
 
 func (a *answer) readChoice(c *choice) {
-	for a.open('{'); a.next('}'); {
-		switch string(a.key()) {
+	for a.Open('{'); a.Next('}'); {
+		switch string(a.Key()) {
 		case "index":
-			if n, ok := a.integer(); ok && n >= 0 && n < maxCandidates {
+			if n, ok := a.Integer(); ok && n >= 0 && n < maxCandidates {
 				c.index = int32(n) // bounded above
 			}
 		case "message":
 			a.readMessage(c)
 		case "finish_reason":
-			c.finish = a.skip()
-			if c.finish.end-c.finish.start > 2 && a.data[c.finish.start] == '"' {
-				c.reason = finishReason(a.data[c.finish.start+1 : c.finish.end-1])
+			c.finish = a.Skip()
+			if c.finish.End-c.finish.Start > 2 && a.Data[c.finish.Start] == '"' {
+				c.reason = finishReason(a.Data[c.finish.Start+1 : c.finish.End-1])
 			}
 		case "logprobs":
-			c.logprobs = a.skip()
+			c.logprobs = a.Skip()
 		default:
-			a.skip()
+			a.Skip()
 		}
 	}
 }
 
 func (a *answer) readMessage(c *choice) {
-	if a.peek() != '{' {
-		a.skip()
+	if a.Peek() != '{' {
+		a.Skip()
 		return
 	}
-	a.open('{')
-	c.message = a.at
-	for a.next('}') {
-		switch string(a.key()) {
+	a.Open('{')
+	c.message = a.At
+	for a.Next('}') {
+		switch string(a.Key()) {
 		case "content":
 			a.readContent(c)
 		case "refusal":
-			c.refusal = a.optionalText()
+			c.refusal = a.OptionalText()
 		case "reasoning_content", "reasoning":
-			if t := a.optionalText(); t.start != 0 {
+			if t := a.OptionalText(); t.Start != 0 {
 				c.thinking = t
 			}
 		case "tool_calls":
 			a.readCalls(c)
 		case "annotations":
-			start := a.valueStart()
+			start := a.ValueStart()
 			c.citations = a.scanner.citations()
-			c.annotations = span{start, a.at}
+			c.annotations = jsonscan.Span{start, a.At}
 		default:
-			a.skip()
+			a.Skip()
 		}
 	}
-}
-
-// valueStart returns where the next value begins.
-func (s *scanner) valueStart() int {
-	s.peek()
-	return s.at
 }
 
 // readContent reads a string, or the parts that some providers send instead.
 func (a *answer) readContent(c *choice) {
-	switch a.peek() {
+	switch a.Peek() {
 	case '"':
-		c.content = append(c.content, a.text())
+		c.content = append(c.content, a.Text())
 	case '[':
-		for a.open('['); a.next(']'); {
-			if a.peek() != '{' {
-				a.skip()
+		for a.Open('['); a.Next(']'); {
+			if a.Peek() != '{' {
+				a.Skip()
 				continue
 			}
 			texts := len(c.content)
-			for a.open('{'); a.next('}'); {
-				if string(a.key()) == "text" && a.peek() == '"' {
-					c.content = append(c.content, a.text())
+			for a.Open('{'); a.Next('}'); {
+				if string(a.Key()) == "text" && a.Peek() == '"' {
+					c.content = append(c.content, a.Text())
 					continue
 				}
-				a.skip()
+				a.Skip()
 			}
 			c.opaque = c.opaque || len(c.content) == texts
 		}
 	default:
-		a.skip()
+		a.Skip()
 	}
 }
 
 func (a *answer) readCalls(c *choice) {
-	if a.peek() != '[' {
-		a.skip()
+	if a.Peek() != '[' {
+		a.Skip()
 		return
 	}
-	for a.open('['); a.next(']'); {
-		if a.peek() != '{' {
-			a.fail(errSyntax)
+	for a.Open('['); a.Next(']'); {
+		if a.Peek() != '{' {
+			a.Fail(jsonscan.ErrSyntax)
 			return
 		}
 		var one call
-		for a.open('{'); a.next('}'); {
-			switch key := string(a.key()); {
+		for a.Open('{'); a.Next('}'); {
+			switch key := string(a.Key()); {
 			case key == "id":
-				one.id = a.optionalText()
-			case key == "function" && a.peek() == '{':
+				one.id = a.OptionalText()
+			case key == "function" && a.Peek() == '{':
 				a.readFunction(&one)
 			default:
-				a.skip()
+				a.Skip()
 			}
 		}
 		c.calls = append(c.calls, one)
@@ -236,14 +211,14 @@ func (a *answer) readCalls(c *choice) {
 }
 
 func (a *answer) readFunction(one *call) {
-	for a.open('{'); a.next('}'); {
-		switch string(a.key()) {
+	for a.Open('{'); a.Next('}'); {
+		switch string(a.Key()) {
 		case "name":
-			one.name = a.optionalText()
+			one.name = a.OptionalText()
 		case "arguments":
-			one.arguments = a.optionalText()
+			one.arguments = a.OptionalText()
 		default:
-			a.skip()
+			a.Skip()
 		}
 	}
 }

@@ -2,11 +2,15 @@ package openai
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"unicode/utf8"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
+	"github.com/tollgate/tollgate/services/router/internal/wire/refusal"
+	"github.com/tollgate/tollgate/services/router/internal/wire/sse"
 )
 
 // maxPartsStreamed is the most parts of one candidate of a stream.
@@ -23,7 +27,7 @@ type ChunkDecoder struct {
 	scanner
 	candidates []candidate
 	started    bool
-	id, model  token
+	id, model  jsonscan.Token
 	events     []stream.Event
 	usage      *llmv1.Usage
 	failure    error
@@ -53,17 +57,21 @@ type openTool struct {
 }
 
 // Decode reads one frame into c, which it resets first. Deltas and Native share
-// memory with data or the decoder; they are valid until the next call.
+// memory with data or the decoder; they are valid until the next call. The
+// frame that ends the stream gives io.EOF.
 func (d *ChunkDecoder) Decode(data []byte, c *stream.Chunk) error {
+	if string(data) == sse.Done {
+		return io.EOF
+	}
 	c.Native = nil // it is not the chunk's own memory
 	c.Reset()
-	d.scanner = scanner{data: data}
+	d.scanner = newScanner(data)
 	d.events, d.text = c.Events, d.text[:0]
 	d.usage, d.failure, d.reshaped = nil, nil, false
-	d.id, d.model = token{}, token{}
+	d.id, d.model = jsonscan.Token{}, jsonscan.Token{}
 	choices := d.frame()
-	if err := d.scanner.finish(); err != nil {
-		return unreadable(err)
+	if err := d.scanner.Finish(); err != nil {
+		return refusal.Unreadable(err)
 	}
 	if d.failure != nil {
 		return d.failure
@@ -71,7 +79,7 @@ func (d *ChunkDecoder) Decode(data []byte, c *stream.Chunk) error {
 	if d.usage != nil {
 		d.events = append(d.events, stream.Event{Kind: stream.Usage, Tokens: d.usage})
 	}
-	if !d.started && (choices || d.id.end > d.id.start) {
+	if !d.started && (choices || d.id.End > d.id.Start) {
 		d.started = true
 		d.events = slices.Insert(d.events, 0, stream.Event{
 			Kind: stream.Start, ID: string(d.plain(d.id)), Model: string(d.plain(d.model)),
@@ -99,34 +107,34 @@ func (d *ChunkDecoder) Started() bool { return d.started }
 
 // frame reads the top level; it says whether there were choices.
 func (d *ChunkDecoder) frame() (choices bool) {
-	for d.open('{'); d.next('}'); {
-		switch string(d.key()) {
+	for d.Open('{'); d.Next('}'); {
+		switch string(d.Key()) {
 		case "choices":
 			choices = d.choices()
 		case "usage":
 			d.usage = d.scanner.usage()
 		case "id":
-			d.id = d.optionalText()
+			d.id = d.OptionalText()
 		case "model":
-			d.model = d.optionalText()
+			d.model = d.OptionalText()
 		case "error":
 			d.failure = d.errorObject(200)
 		default:
-			d.skip()
+			d.Skip()
 		}
 	}
 	return choices
 }
 
 // plain returns a string's text: a part of the data, or of the decoder's buffer.
-func (d *ChunkDecoder) plain(t token) []byte {
-	in := d.inner(t)
-	if !t.escaped && utf8.Valid(in) {
+func (d *ChunkDecoder) plain(t jsonscan.Token) []byte {
+	in := d.Inner(t)
+	if !t.Escaped && utf8.Valid(in) {
 		return in
 	}
 	from := len(d.text)
-	if t.escaped {
-		d.text = appendUnescaped(d.text, in)
+	if t.Escaped {
+		d.text = jsonscan.AppendUnescaped(d.text, in)
 	} else {
 		d.text = append(d.text, in...)
 	}
@@ -137,15 +145,15 @@ func (d *ChunkDecoder) plain(t token) []byte {
 }
 
 func (d *ChunkDecoder) choices() bool {
-	if d.peek() != '[' {
-		d.skip()
+	if d.Peek() != '[' {
+		d.Skip()
 		return false
 	}
 	some := false
-	for d.open('['); d.next(']'); {
+	for d.Open('['); d.Next(']'); {
 		some = true
-		if d.peek() != '{' {
-			d.fail(errSyntax)
+		if d.Peek() != '{' {
+			d.Fail(jsonscan.ErrSyntax)
 			return false
 		}
 		d.choice()
@@ -157,37 +165,37 @@ func (d *ChunkDecoder) choices() bool {
 func (d *ChunkDecoder) choice() {
 	var index int64
 	var known bool
-	var delta, finish span
-	for d.open('{'); d.next('}'); {
-		switch string(d.key()) {
+	var delta, finish jsonscan.Span
+	for d.Open('{'); d.Next('}'); {
+		switch string(d.Key()) {
 		case "index":
-			index, known = d.integer()
+			index, known = d.Integer()
 		case "delta":
-			if delta = (span{d.valueStart(), 0}); known {
+			if delta = (jsonscan.Span{d.ValueStart(), 0}); known {
 				d.deltaOf(index)
 			} else {
-				d.skip()
-				delta.end = d.at
+				d.Skip()
+				delta.End = d.At
 			}
 		case "finish_reason":
-			finish = d.skip()
+			finish = d.Skip()
 		default:
-			d.skip()
+			d.Skip()
 		}
 	}
-	if d.err != nil {
+	if d.Err != nil {
 		return
 	}
-	if delta.end > 0 { // not read yet
-		behind := d.at
-		d.at = delta.start
+	if delta.End > 0 { // not read yet
+		behind := d.At
+		d.At = delta.Start
 		d.deltaOf(index)
-		if d.err == nil {
-			d.at = behind
+		if d.Err == nil {
+			d.At = behind
 		}
 	}
-	if finish.end-finish.start > 2 && d.data[finish.start] == '"' {
-		d.finishOf(index, d.data[finish.start+1:finish.end-1])
+	if finish.End-finish.Start > 2 && d.Data[finish.Start] == '"' {
+		d.finishOf(index, d.Data[finish.Start+1:finish.End-1])
 	} else {
 		d.candidate(index)
 	}
@@ -196,7 +204,7 @@ func (d *ChunkDecoder) choice() {
 // candidate returns the state of a candidate; nil if there are too many.
 func (d *ChunkDecoder) candidate(index int64) *candidate {
 	if index < 0 || index >= maxCandidates {
-		d.fail(errCount)
+		d.Fail(errCount)
 		return nil
 	}
 	for int64(len(d.candidates)) <= index {

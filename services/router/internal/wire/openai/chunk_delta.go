@@ -3,6 +3,7 @@ package openai
 import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 func (d *ChunkDecoder) deltaOf(index int64) {
@@ -10,27 +11,27 @@ func (d *ChunkDecoder) deltaOf(index int64) {
 	if c == nil {
 		return
 	}
-	if d.peek() != '{' {
-		d.skip()
+	if d.Peek() != '{' {
+		d.Skip()
 		return
 	}
 	n := int32(index) // bounded by candidate
-	for d.open('{'); d.next('}'); {
-		switch string(d.key()) {
+	for d.Open('{'); d.Next('}'); {
+		switch string(d.Key()) {
 		case "content":
 			d.contentDelta(c, n, stream.Text)
 		case "reasoning_content", "reasoning":
-			d.delta(c, n, stream.Thinking, d.optionalText())
+			d.delta(c, n, stream.Thinking, d.OptionalText())
 		case "refusal":
-			t := d.optionalText()
-			c.refusal = c.refusal || t.end > t.start
+			t := d.OptionalText()
+			c.refusal = c.refusal || t.End > t.Start
 			d.delta(c, n, stream.Text, t)
 		case "tool_calls":
 			d.toolDeltas(c, n)
 		case "annotations":
 			c.citations = append(c.citations, d.scanner.citations()...)
 		default:
-			d.skip()
+			d.Skip()
 		}
 	}
 }
@@ -38,36 +39,36 @@ func (d *ChunkDecoder) deltaOf(index int64) {
 // contentDelta reads a text, or the parts that some providers send instead.
 // Those are passed on as deltas, for an old client would not understand them.
 func (d *ChunkDecoder) contentDelta(c *candidate, n int32, kind stream.Kind) {
-	if d.peek() != '[' {
-		d.delta(c, n, kind, d.optionalText())
+	if d.Peek() != '[' {
+		d.delta(c, n, kind, d.OptionalText())
 		return
 	}
 	d.reshaped = true
-	for d.open('['); d.next(']'); {
-		if d.peek() != '{' {
-			d.skip()
+	for d.Open('['); d.Next(']'); {
+		if d.Peek() != '{' {
+			d.Skip()
 			continue
 		}
-		for d.open('{'); d.next('}'); {
-			switch string(d.key()) {
+		for d.Open('{'); d.Next('}'); {
+			switch string(d.Key()) {
 			case "text":
-				d.delta(c, n, kind, d.optionalText())
+				d.delta(c, n, kind, d.OptionalText())
 			case "thinking":
 				d.contentDelta(c, n, stream.Thinking)
 			default:
-				d.skip()
+				d.Skip()
 			}
 		}
 	}
 }
 
 // delta adds a piece of text or thinking, in the open part if it is of the kind.
-func (d *ChunkDecoder) delta(c *candidate, n int32, kind stream.Kind, t token) {
-	if t.end == t.start || d.err != nil {
+func (d *ChunkDecoder) delta(c *candidate, n int32, kind stream.Kind, t jsonscan.Token) {
+	if t.End == t.Start || d.Err != nil {
 		return
 	}
 	if c.finished {
-		d.fail(errLate)
+		d.Fail(errLate)
 		return
 	}
 	if c.open != kind {
@@ -86,7 +87,7 @@ func (d *ChunkDecoder) delta(c *candidate, n int32, kind stream.Kind, t token) {
 
 func (d *ChunkDecoder) newPart(c *candidate) (int32, bool) {
 	if c.next == maxPartsStreamed {
-		d.fail(errCount)
+		d.Fail(errCount)
 		return 0, false
 	}
 	c.next++
@@ -96,49 +97,49 @@ func (d *ChunkDecoder) newPart(c *candidate) (int32, bool) {
 // toolDelta is one entry of tool_calls. An index that is missing is -1.
 type toolDelta struct {
 	index               int64
-	id, name, arguments token
+	id, name, arguments jsonscan.Token
 }
 
 func (d *ChunkDecoder) toolDeltas(c *candidate, n int32) {
-	if d.peek() != '[' {
-		d.skip()
+	if d.Peek() != '[' {
+		d.Skip()
 		return
 	}
-	for d.open('['); d.next(']'); {
-		if d.peek() != '{' {
-			d.fail(errSyntax)
+	for d.Open('['); d.Next(']'); {
+		if d.Peek() != '{' {
+			d.Fail(jsonscan.ErrSyntax)
 			return
 		}
 		one := toolDelta{index: -1}
 		d.readTool(&one)
-		if d.err == nil {
+		if d.Err == nil {
 			d.tool(c, n, one)
 		}
 	}
 }
 
 func (d *ChunkDecoder) readTool(one *toolDelta) {
-	for d.open('{'); d.next('}'); {
-		switch key := d.key(); {
+	for d.Open('{'); d.Next('}'); {
+		switch key := d.Key(); {
 		case string(key) == "index":
-			if i, ok := d.integer(); ok {
+			if i, ok := d.Integer(); ok {
 				one.index = i
 			}
 		case string(key) == "id":
-			one.id = d.optionalText()
-		case string(key) == "function" && d.peek() == '{':
-			for d.open('{'); d.next('}'); {
-				switch string(d.key()) {
+			one.id = d.OptionalText()
+		case string(key) == "function" && d.Peek() == '{':
+			for d.Open('{'); d.Next('}'); {
+				switch string(d.Key()) {
 				case "name":
-					one.name = d.optionalText()
+					one.name = d.OptionalText()
 				case "arguments":
-					one.arguments = d.optionalText()
+					one.arguments = d.OptionalText()
 				default:
-					d.skip()
+					d.Skip()
 				}
 			}
 		default:
-			d.skip()
+			d.Skip()
 		}
 	}
 }
@@ -147,10 +148,10 @@ func (d *ChunkDecoder) readTool(one *toolDelta) {
 // that is missing or always the same, as with some compatible servers, by its id.
 func (d *ChunkDecoder) tool(c *candidate, n int32, one toolDelta) {
 	if c.finished {
-		d.fail(errLate)
+		d.Fail(errLate)
 		return
 	}
-	open := c.find(one, d.inner(one.id))
+	open := c.find(one, d.Inner(one.id))
 	if open < 0 {
 		d.stop(c, n)
 		part, ok := d.newPart(c)
@@ -165,7 +166,7 @@ func (d *ChunkDecoder) tool(c *candidate, n int32, one toolDelta) {
 			Part: &llmv1.Part{Content: &llmv1.Part_ToolCall{ToolCall: &llmv1.ToolCall{Id: id, Name: name}}},
 		})
 	}
-	if one.arguments.end > one.arguments.start {
+	if one.arguments.End > one.arguments.Start {
 		d.events = append(d.events, stream.Event{
 			Kind: stream.ToolArguments, Candidate: n, Index: c.tools[open].part, Delta: d.plain(one.arguments),
 		})
@@ -178,7 +179,7 @@ func (c *candidate) find(one toolDelta, id []byte) int {
 		tool := &c.tools[i]
 		other := len(id) > 0 && tool.id != "" && tool.id != string(id)
 		if one.index >= 0 && tool.index == one.index {
-			if other && one.name.end > one.name.start {
+			if other && one.name.End > one.name.Start {
 				return -1
 			}
 			return i

@@ -8,6 +8,8 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
+	"github.com/tollgate/tollgate/services/router/internal/wire/sse"
 )
 
 // ChunkEncoder writes the events of one stream to a client. Frames of the same
@@ -87,32 +89,32 @@ func appendEvent(dst, data []byte) []byte {
 // appendWithoutUsage writes a frame without a usage that the client did not
 // ask for, and nothing at all if there was nothing else in it.
 func appendWithoutUsage(dst, native []byte) []byte {
-	s := scanner{data: native}
-	var usage span
+	s := newScanner(native)
+	var usage jsonscan.Span
 	from, null, choices := 0, false, false
-	for s.open('{'); s.next('}'); {
-		start := s.at
-		switch string(s.key()) {
+	for s.Open('{'); s.Next('}'); {
+		start := s.At
+		switch string(s.Key()) {
 		case "usage":
 			from = start
-			null = s.peek() == 'n'
-			usage = s.skip()
+			null = s.Peek() == 'n'
+			usage = s.Skip()
 		case "choices":
-			v := s.skip()
-			choices = bytes.IndexByte(native[v.start:v.end], '{') >= 0
+			v := s.Skip()
+			choices = bytes.IndexByte(native[v.Start:v.End], '{') >= 0
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	switch {
-	case s.err != nil || usage.end == 0:
+	case s.Err != nil || usage.End == 0:
 		return appendEvent(dst, native)
 	case !choices && !null:
 		return dst
 	}
 	// The member goes with the comma before it, or behind it if it is the first.
 	before := bytes.TrimRight(native[:from], " \t\r\n")
-	after := native[usage.end:]
+	after := native[usage.End:]
 	if before[len(before)-1] == ',' {
 		before = before[:len(before)-1]
 	} else if rest := bytes.TrimLeft(after, " \t\r\n"); len(rest) > 0 && rest[0] == ',' {
@@ -240,7 +242,7 @@ func (e *ChunkEncoder) End(dst []byte) []byte {
 		dst = appendUsage(dst, e.usage)
 		dst = append(dst, "}\n\n"...)
 	}
-	return append(dst, "data: "+Done+"\n\n"...)
+	return append(dst, "data: "+sse.Done+"\n\n"...)
 }
 
 // begin writes the head of the frames: the members of the frame that events
@@ -257,11 +259,11 @@ func (e *ChunkEncoder) begin(native []byte) []byte {
 		e.head = e.head[:1]
 	}
 	e.head = append(e.head, `"id":`...)
-	e.head = appendString(e.head, e.id)
+	e.head = jsonscan.AppendString(e.head, e.id)
 	e.head = append(e.head, `,"object":"chat.completion.chunk","created":`...)
 	e.head = strconv.AppendInt(e.head, e.created, 10)
 	e.head = append(e.head, `,"model":`...)
-	e.head = appendString(e.head, e.model)
+	e.head = jsonscan.AppendString(e.head, e.model)
 	e.head = append(e.head, ',')
 	return nil
 }
@@ -273,41 +275,41 @@ func (e *ChunkEncoder) sameAround(native []byte) (choices []byte, ok bool) {
 	if len(e.before) == 0 || end < len(e.before) || !bytes.HasPrefix(native, e.before) || !bytes.HasSuffix(native, e.after) {
 		return nil, false
 	}
-	s := scanner{data: native[len(e.before):end]}
-	at := s.skip()
-	if s.finish() != nil { // more than one value
+	s := newScanner(native[len(e.before):end])
+	at := s.Skip()
+	if s.Finish() != nil { // more than one value
 		return nil, false
 	}
-	return s.data[at.start:at.end], true
+	return s.Data[at.Start:at.End], true
 }
 
 // headOf takes the members of a frame into the head, but for its choices and usage.
 func (e *ChunkEncoder) headOf(native []byte) (choices []byte, ok bool) {
-	s := scanner{data: native}
-	var at span
+	s := newScanner(native)
+	var at jsonscan.Span
 	times := 0
-	for s.open('{'); s.next('}'); {
-		start := s.at
-		switch string(s.key()) {
+	for s.Open('{'); s.Next('}'); {
+		start := s.At
+		switch string(s.Key()) {
 		case "choices":
-			at = s.skip()
+			at = s.Skip()
 			times++
 		case "usage":
-			s.skip()
+			s.Skip()
 		default:
-			s.skip()
-			if s.err == nil {
-				e.head = append(e.head, native[start:s.at]...)
+			s.Skip()
+			if s.Err == nil {
+				e.head = append(e.head, native[start:s.At]...)
 				e.head = append(e.head, ',')
 			}
 		}
 	}
-	if s.err != nil {
+	if s.Err != nil {
 		return nil, false
 	}
 	if times == 1 {
-		e.before = append(e.before, native[:at.start]...)
-		e.after = append(e.after, native[at.end:]...)
+		e.before = append(e.before, native[:at.Start]...)
+		e.after = append(e.after, native[at.End:]...)
 	}
-	return native[at.start:at.end], true
+	return native[at.Start:at.End], true
 }

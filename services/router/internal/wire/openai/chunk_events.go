@@ -6,6 +6,7 @@ import (
 
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 // events writes each event as a frame of its own. native is the frame they came
@@ -65,7 +66,7 @@ func (e *ChunkEncoder) event(dst []byte, ev *stream.Event, choices []byte) []byt
 	dst = append(dst, `,"finish_reason":`...)
 	if ev.Kind == stream.Finish {
 		o.finished = true
-		dst = appendString(dst, finishName(ev.Reason))
+		dst = jsonscan.AppendString(dst, finishName(ev.Reason))
 	} else {
 		dst = append(dst, "null"...)
 	}
@@ -94,15 +95,15 @@ func (e *ChunkEncoder) delta(dst []byte, ev *stream.Event, o *outgoing) (_ []byt
 	case stream.Text:
 		o.markers.add(ev.Delta, e.sources)
 		dst = append(dst, `"content":`...)
-		return appendString(dst, ev.Delta), len(ev.Delta) > 0
+		return jsonscan.AppendString(dst, ev.Delta), len(ev.Delta) > 0
 	case stream.Thinking:
 		dst = append(dst, `"reasoning_content":`...)
-		return appendString(dst, ev.Delta), len(ev.Delta) > 0
+		return jsonscan.AppendString(dst, ev.Delta), len(ev.Delta) > 0
 	case stream.ToolArguments:
 		dst = append(dst, `"tool_calls":[{"index":`...)
 		dst = strconv.AppendInt(dst, o.tool(ev.Index), 10)
 		dst = append(dst, `,"function":{"arguments":`...)
-		dst = appendString(dst, ev.Delta)
+		dst = jsonscan.AppendString(dst, ev.Delta)
 		return append(dst, `}}]`...), len(ev.Delta) > 0
 	case stream.PartStart:
 		return appendPartStart(dst, ev, o)
@@ -122,11 +123,11 @@ func (e *ChunkEncoder) delta(dst []byte, ev *stream.Event, o *outgoing) (_ []byt
 func appendPartStart(dst []byte, ev *stream.Event, o *outgoing) ([]byte, bool) {
 	if text := ev.Part.GetText().GetText(); text != "" {
 		dst = append(dst, `"content":`...)
-		return appendString(dst, text), true
+		return jsonscan.AppendString(dst, text), true
 	}
 	if text := ev.Part.GetThinking().GetText(); text != "" {
 		dst = append(dst, `"reasoning_content":`...)
-		return appendString(dst, text), true
+		return jsonscan.AppendString(dst, text), true
 	}
 	call := ev.Part.GetToolCall()
 	if call == nil {
@@ -135,11 +136,11 @@ func appendPartStart(dst []byte, ev *stream.Event, o *outgoing) ([]byte, bool) {
 	dst = append(dst, `"tool_calls":[{"index":`...)
 	dst = strconv.AppendInt(dst, o.tool(ev.Index), 10)
 	dst = append(dst, `,"id":`...)
-	dst = appendString(dst, call.GetId())
+	dst = jsonscan.AppendString(dst, call.GetId())
 	dst = append(dst, `,"type":"function","function":{"name":`...)
-	dst = appendString(dst, call.GetName())
+	dst = jsonscan.AppendString(dst, call.GetName())
 	dst = append(dst, `,"arguments":`...)
-	dst = appendString(dst, call.GetArguments())
+	dst = jsonscan.AppendString(dst, call.GetArguments())
 	return append(dst, `}}]`...), true
 }
 
@@ -149,31 +150,31 @@ func appendExtras(dst, choices []byte, candidate int64) []byte {
 	if choices[0] != '[' {
 		return dst
 	}
-	s := scanner{data: choices}
+	s := newScanner(choices)
 	mark := len(dst)
-	for s.open('['); s.next(']'); {
-		if s.peek() != '{' {
-			s.skip()
+	for s.Open('['); s.Next(']'); {
+		if s.Peek() != '{' {
+			s.Skip()
 			continue
 		}
 		from, index := len(dst), int64(0)
-		for s.open('{'); s.next('}'); {
-			start := s.at
-			switch string(s.key()) {
+		for s.Open('{'); s.Next('}'); {
+			start := s.At
+			switch string(s.Key()) {
 			case "index":
-				index, _ = s.integer()
+				index, _ = s.Integer()
 			case "delta", "finish_reason", "logprobs":
-				s.skip()
+				s.Skip()
 			default:
-				s.skip()
-				dst = append(append(dst, ','), choices[start:s.at]...)
+				s.Skip()
+				dst = append(append(dst, ','), choices[start:s.At]...)
 			}
 		}
 		if index != candidate {
 			dst = dst[:from]
 		}
 	}
-	if s.err != nil {
+	if s.Err != nil {
 		return dst[:mark]
 	}
 	return dst

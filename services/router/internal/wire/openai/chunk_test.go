@@ -3,6 +3,7 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
+	"github.com/tollgate/tollgate/services/router/internal/wire/sse"
 )
 
 // decodeAll decodes frames and writes their events down.
@@ -223,7 +225,7 @@ func TestDecodeEverySplit(t *testing.T) {
 	}
 	all := wire(sample)
 	for cut := 1; cut <= len(all); cut++ {
-		got, err := decodeStream(&split{data: all, sizes: []int{cut, len(all)}})
+		got, err := decodeStream(io.MultiReader(bytes.NewReader(all[:cut]), bytes.NewReader(all[cut:])))
 		if err != nil || !slices.Equal(got, want) {
 			t.Fatalf("cut at %d: got %q, %v", cut, got, err)
 		}
@@ -231,12 +233,12 @@ func TestDecodeEverySplit(t *testing.T) {
 }
 
 func decodeStream(src io.Reader) ([]string, error) {
-	r, d := NewEventReader(src), &ChunkDecoder{}
+	r, d := sse.NewReader(src), &ChunkDecoder{}
 	var c stream.Chunk
 	var out []string
 	for {
 		data, err := r.Next()
-		if err != nil || string(data) == Done {
+		if err != nil || string(data) == sse.Done {
 			return out, err
 		}
 		if err := d.Decode(data, &c); err != nil {
@@ -263,8 +265,8 @@ func encodeAll(t *testing.T, includeUsage bool, change func(*stream.Chunk), fram
 		}
 		out = e.Append(out, &c)
 	}
-	got, err := readEvents(bytes.NewReader(e.End(out)))
-	if err != nil || len(got) == 0 || got[len(got)-1] != Done {
+	got, err := readEvents(e.End(out))
+	if err != nil || len(got) == 0 || got[len(got)-1] != sse.Done {
 		t.Fatalf("got %q, %v", got, err)
 	}
 	for _, frame := range got[:len(got)-1] {
@@ -363,11 +365,11 @@ func TestEncodeFailure(t *testing.T) {
 		return string(e.End(out))
 	}
 	cut := failed(llmv1.ErrorReason_ERROR_REASON_STREAM_INTERRUPTED)
-	if strings.Contains(cut, Done) || !strings.HasSuffix(cut, `data: {"error":{"message":"text","type":"server_error","param":null,"code":"stream_interrupted"}}`+"\n\n") {
+	if strings.Contains(cut, sse.Done) || !strings.HasSuffix(cut, `data: {"error":{"message":"text","type":"server_error","param":null,"code":"stream_interrupted"}}`+"\n\n") {
 		t.Errorf("got %s", cut)
 	}
 	blocked := failed(llmv1.ErrorReason_ERROR_REASON_OUTPUT_BLOCKED)
-	if strings.Count(blocked, Done) != 1 || !strings.Contains(blocked, `"finish_reason":"content_filter"`) || strings.Contains(blocked, `"error"`) {
+	if strings.Count(blocked, sse.Done) != 1 || !strings.Contains(blocked, `"finish_reason":"content_filter"`) || strings.Contains(blocked, `"error"`) {
 		t.Errorf("got %s", blocked)
 	}
 }
@@ -376,7 +378,7 @@ func TestSteadyStateAllocations(t *testing.T) {
 	frame := []byte(`{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","service_tier":"default","system_fingerprint":"fp","choices":[{"index":0,"delta":{"content":" wor\nd \"é\""},"logprobs":null,"finish_reason":null}],"usage":null}`)
 	data := append(append([]byte("data: "), frame...), "\n\n"...)
 	src := &repeating{data: data}
-	r, d, e := NewEventReader(src), &ChunkDecoder{}, NewChunkEncoder(false)
+	r, d, e := sse.NewReader(src), &ChunkDecoder{}, NewChunkEncoder(false)
 	var c stream.Chunk
 	var out []byte
 	step := func(revised bool) func() {
@@ -446,7 +448,7 @@ func BenchmarkChunk(b *testing.B) {
 	data := []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","service_tier":"default","system_fingerprint":"fp","choices":[{"index":0,"delta":{"content":" world"},"logprobs":null,"finish_reason":null}],"usage":null}` + "\n\n")
 	for _, mode := range []string{"native", "native without usage", "revised"} {
 		b.Run(mode, func(b *testing.B) {
-			r, d, e := NewEventReader(&repeating{data: data}), &ChunkDecoder{}, NewChunkEncoder(mode == "native")
+			r, d, e := sse.NewReader(&repeating{data: data}), &ChunkDecoder{}, NewChunkEncoder(mode == "native")
 			var c stream.Chunk
 			var out []byte
 			b.ReportAllocs()
@@ -462,5 +464,20 @@ func BenchmarkChunk(b *testing.B) {
 				out = e.Append(out[:0], &c)
 			}
 		})
+	}
+}
+
+func readEvents(text []byte) ([]string, error) {
+	r := sse.NewReader(bytes.NewReader(text))
+	var out []string
+	for {
+		data, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return out, err
+		}
+		out = append(out, string(data))
 	}
 }

@@ -7,27 +7,28 @@ import (
 	"unicode/utf8"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 // citations reads annotations. Kinds other than url_citation stay in the
 // native form only.
 func (s *scanner) citations() []*llmv1.Citation {
-	if s.peek() != '[' {
-		s.skip()
+	if s.Peek() != '[' {
+		s.Skip()
 		return nil
 	}
 	var out []*llmv1.Citation
-	for s.open('['); s.next(']'); {
-		if s.peek() != '{' {
-			s.skip()
+	for s.Open('['); s.Next(']'); {
+		if s.Peek() != '{' {
+			s.Skip()
 			continue
 		}
-		for s.open('{'); s.next('}'); {
-			if string(s.key()) == "url_citation" && s.peek() == '{' {
+		for s.Open('{'); s.Next('}'); {
+			if string(s.Key()) == "url_citation" && s.Peek() == '{' {
 				out = append(out, s.citation())
 				continue
 			}
-			s.skip()
+			s.Skip()
 		}
 	}
 	return out
@@ -36,14 +37,14 @@ func (s *scanner) citations() []*llmv1.Citation {
 // citation copies what it reads, for the data may be a buffer that is used again.
 func (s *scanner) citation() *llmv1.Citation {
 	c := &llmv1.Citation{}
-	for s.open('{'); s.next('}'); {
-		switch string(s.key()) {
+	for s.Open('{'); s.Next('}'); {
+		switch string(s.Key()) {
 		case "url":
-			c.Uri = strings.Clone(s.optionalValue(s.optionalText()))
+			c.Uri = strings.Clone(s.OptionalValue(s.OptionalText()))
 		case "title":
-			c.Title = strings.Clone(s.optionalValue(s.optionalText()))
+			c.Title = strings.Clone(s.OptionalValue(s.OptionalText()))
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	return c
@@ -80,9 +81,9 @@ func appendCitation(dst []byte, c *llmv1.Citation, start, end int) []byte {
 	dst = append(dst, `,"end_index":`...)
 	dst = strconv.AppendInt(dst, int64(end), 10)
 	dst = append(dst, `,"url":`...)
-	dst = appendString(dst, uri)
+	dst = jsonscan.AppendString(dst, uri)
 	dst = append(dst, `,"title":`...)
-	dst = appendString(dst, c.GetTitle())
+	dst = jsonscan.AppendString(dst, c.GetTitle())
 	return append(dst, `}}`...)
 }
 

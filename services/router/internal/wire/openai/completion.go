@@ -23,7 +23,7 @@ func DecodeCompletion(raw []byte) (*llmv1.Completion, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &llmv1.Completion{Id: a.optionalValue(a.id), Model: a.optionalValue(a.model), Usage: a.usage}
+	out := &llmv1.Completion{Id: a.OptionalValue(a.id), Model: a.OptionalValue(a.model), Usage: a.usage}
 	if a.created > 0 {
 		out.CreateTime = timestamppb.New(time.Unix(a.created, 0))
 	}
@@ -35,23 +35,23 @@ func DecodeCompletion(raw []byte) (*llmv1.Completion, error) {
 
 func (a *answer) candidate(c *choice) *llmv1.Candidate {
 	m := &llmv1.Message{Role: llmv1.Role_ROLE_ASSISTANT}
-	if c.thinking.start != 0 {
-		m.Parts = append(m.Parts, newThinking(a.value(c.thinking)))
+	if c.thinking.Start != 0 {
+		m.Parts = append(m.Parts, newThinking(a.Value(c.thinking)))
 	}
 	for i, t := range c.content {
-		part := newText(a.value(t))
+		part := newText(a.Value(t))
 		if i == 0 {
 			part.GetText().Citations = c.citations
 		}
 		m.Parts = append(m.Parts, part)
 	}
-	if c.refusal.start != 0 {
-		m.Parts = append(m.Parts, newText(a.value(c.refusal)))
+	if c.refusal.Start != 0 {
+		m.Parts = append(m.Parts, newText(a.Value(c.refusal)))
 	}
 	for _, one := range c.calls {
-		m.Parts = append(m.Parts, newToolCall(a.optionalValue(one.id), a.optionalValue(one.name), a.optionalValue(one.arguments)))
+		m.Parts = append(m.Parts, newToolCall(a.OptionalValue(one.id), a.OptionalValue(one.name), a.OptionalValue(one.arguments)))
 	}
-	return &llmv1.Candidate{Index: c.index, Message: m, FinishReason: refused(c.reason, c.refusal.start != 0)}
+	return &llmv1.Candidate{Index: c.index, Message: m, FinishReason: refused(c.reason, c.refusal.Start != 0)}
 }
 
 // EncodeCompletion writes a canonical answer; sources are as for EncodeAnswer.

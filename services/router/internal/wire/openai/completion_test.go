@@ -130,12 +130,12 @@ func TestUsage(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &scanner{data: []byte(tt.in)}
+			s := newScanner([]byte(tt.in))
 			got := s.usage()
 			if tt.want != nil {
 				tt.want.Source = llmv1.UsageSource_USAGE_SOURCE_PROVIDER
 			}
-			if s.finish() != nil || !proto.Equal(got, tt.want) {
+			if s.Finish() != nil || !proto.Equal(got, tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
@@ -164,7 +164,8 @@ func TestUsageProperty(t *testing.T) {
 		if totals.Prompt != prompt || totals.Total != totals.Prompt+totals.Completion {
 			t.Fatalf("totals %+v of %v", totals, u)
 		}
-		if got := (&scanner{data: text}).usage(); !proto.Equal(got, u) {
+		s := newScanner(text)
+		if got := s.usage(); !proto.Equal(got, u) {
 			t.Fatalf("got %v, want %v", got, u)
 		}
 	})

@@ -8,6 +8,3 @@ package openai
 
 // Dialect names the format.
 const Dialect = "openai"
-
-// Done is the data of the event that ends a stream.
-const Done = "[DONE]"

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
+	"github.com/tollgate/tollgate/services/router/internal/wire/refusal"
 )
 
 // Bounds of an embeddings request.
@@ -24,7 +26,7 @@ type EmbedRequest struct {
 	Base64 bool
 }
 
-var embedNames = names{"model", "input", "dimensions", "encoding_format", "user"}
+var embedNames = jsonscan.Names{"model", "input", "dimensions", "encoding_format", "user"}
 
 // ParseEmbedRequest reads the body of an embeddings request. The texts share
 // memory with raw.
@@ -32,42 +34,42 @@ func ParseEmbedRequest(raw []byte) (*EmbedRequest, error) {
 	if !utf8.Valid(raw) {
 		return nil, malformed("the body is not valid UTF-8")
 	}
-	p := &parser{scanner: scanner{data: raw}}
-	if p.peek() != '{' {
+	p := &parser{scanner: newScanner(raw)}
+	if p.Peek() != '{' {
 		return nil, malformed("the body is not a JSON object")
 	}
 	r := &EmbedRequest{}
 	var seen uint64
-	for p.open('{'); p.next('}'); {
-		name, err := embedNames.find(p.key(), &seen, nil)
+	for p.Open('{'); p.Next('}'); {
+		name, err := embedNames.Find(p.Key(), &seen, nil)
 		if err == nil {
-			err = p.embedMember(r, name, &path{name: name})
+			err = p.embedMember(r, name, &jsonscan.Path{Name: name})
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	if err := p.finish(); err != nil {
+	if err := p.Finish(); err != nil {
 		return nil, malformed("the body " + err.Error())
 	}
 	if r.Model == "" || len(r.Model) > maxModel {
-		return nil, (&path{name: "model"}).invalid("must have 1 to %d characters", maxModel)
+		return nil, (&jsonscan.Path{Name: "model"}).Invalid("must have 1 to %d characters", maxModel)
 	}
 	if len(r.Inputs) == 0 {
-		return nil, (&path{name: "input"}).invalid("must not be empty")
+		return nil, (&jsonscan.Path{Name: "input"}).Invalid("must not be empty")
 	}
 	return r, nil
 }
 
-func (p *parser) embedMember(r *EmbedRequest, name string, at *path) error {
+func (p *parser) embedMember(r *EmbedRequest, name string, at *jsonscan.Path) error {
 	switch name {
 	case "model":
 		return p.stringMember(&r.Model, at)
 	case "input":
 		return p.inputs(r, at)
 	}
-	if p.peek() == 'n' || name == "" || name == "user" {
-		p.skip()
+	if p.Peek() == 'n' || name == "" || name == "user" {
+		p.Skip()
 		return nil
 	}
 	if name == "dimensions" {
@@ -79,28 +81,28 @@ func (p *parser) embedMember(r *EmbedRequest, name string, at *path) error {
 	if err := p.stringMember(&format, at); err != nil {
 		return err
 	}
-	if p.err == nil && format != "float" && format != "base64" {
-		return at.invalid("must be float or base64")
+	if p.Err == nil && format != "float" && format != "base64" {
+		return at.Invalid("must be float or base64")
 	}
 	r.Base64 = format == "base64"
 	return nil
 }
 
-func (p *parser) inputs(r *EmbedRequest, at *path) error {
-	if p.peek() == '"' {
-		r.Inputs = []string{p.value(p.text())}
+func (p *parser) inputs(r *EmbedRequest, at *jsonscan.Path) error {
+	if p.Peek() == '"' {
+		r.Inputs = []string{p.Value(p.Text())}
 		return nil
 	}
-	if p.peek() != '[' {
-		return at.invalid("must be a string or an array of strings")
+	if p.Peek() != '[' {
+		return at.Invalid("must be a string or an array of strings")
 	}
-	for p.open('['); p.next(']'); {
+	for p.Open('['); p.Next(']'); {
 		if len(r.Inputs) == maxInputs {
-			return at.invalid("must not have more than %d texts", maxInputs)
+			return at.Invalid("must not have more than %d texts", maxInputs)
 		}
-		in := &path{parent: at, index: len(r.Inputs)}
-		if c := p.peek(); c == '[' || c >= '0' && c <= '9' {
-			return in.unsupported("must be a text; token ids cannot be checked")
+		in := &jsonscan.Path{Parent: at, Index: len(r.Inputs)}
+		if c := p.Peek(); c == '[' || c >= '0' && c <= '9' {
+			return in.Unsupported("must be a text; token ids cannot be checked")
 		}
 		var text string
 		if err := p.stringMember(&text, in); err != nil {
@@ -133,34 +135,34 @@ var errVectors = errors.New("has not one vector for each text")
 
 // DecodeEmbeddings reads a provider's vectors for the given number of texts.
 func DecodeEmbeddings(raw []byte, inputs int) (*provider.Embeddings, error) {
-	s := &scanner{data: raw}
+	s := newScanner(raw)
 	out := &provider.Embeddings{Vectors: make([][]float32, inputs)}
 	var failure error
-	for s.open('{'); s.next('}'); {
-		switch key := string(s.key()); {
-		case key == "data" && s.peek() == '[':
-			for s.open('['); s.next(']'); {
+	for s.Open('{'); s.Next('}'); {
+		switch key := string(s.Key()); {
+		case key == "data" && s.Peek() == '[':
+			for s.Open('['); s.Next(']'); {
 				s.embedding(out.Vectors)
 			}
 		case key == "model":
-			out.Model = s.optionalValue(s.optionalText())
+			out.Model = s.OptionalValue(s.OptionalText())
 		case key == "usage":
 			out.Usage = s.usage()
 		case key == "error":
 			failure = s.errorObject(200)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
-	if err := s.finish(); err != nil {
-		return nil, unreadable(err)
+	if err := s.Finish(); err != nil {
+		return nil, refusal.Unreadable(err)
 	}
 	if failure != nil {
 		return nil, failure
 	}
 	for _, v := range out.Vectors {
 		if len(v) == 0 {
-			return nil, unreadable(errVectors)
+			return nil, refusal.Unreadable(errVectors)
 		}
 	}
 	return out, nil
@@ -168,31 +170,31 @@ func DecodeEmbeddings(raw []byte, inputs int) (*provider.Embeddings, error) {
 
 func (s *scanner) embedding(vectors [][]float32) {
 	index, vector := int64(-1), []float32(nil)
-	for s.open('{'); s.next('}'); {
-		switch string(s.key()) {
+	for s.Open('{'); s.Next('}'); {
+		switch string(s.Key()) {
 		case "index":
-			index, _ = s.integer()
+			index, _ = s.Integer()
 		case "embedding":
 			vector = s.vector()
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
-	if s.err == nil && (index < 0 || index >= int64(len(vectors)) || vectors[index] != nil) {
-		s.fail(errVectors)
+	if s.Err == nil && (index < 0 || index >= int64(len(vectors)) || vectors[index] != nil) {
+		s.Fail(errVectors)
 		return
 	}
-	if s.err == nil {
+	if s.Err == nil {
 		vectors[index] = vector
 	}
 }
 
 // vector reads numbers, or base64 of little-endian floats.
 func (s *scanner) vector() []float32 {
-	if s.peek() == '"' {
-		data, err := base64.StdEncoding.DecodeString(s.value(s.text()))
+	if s.Peek() == '"' {
+		data, err := base64.StdEncoding.DecodeString(s.Value(s.Text()))
 		if err != nil || len(data)%4 != 0 {
-			s.fail(errVectors)
+			s.Fail(errVectors)
 			return nil
 		}
 		out := make([]float32, len(data)/4)
@@ -202,11 +204,11 @@ func (s *scanner) vector() []float32 {
 		return out
 	}
 	var out []float32
-	for s.open('['); s.next(']'); {
-		sp := s.number()
-		f, err := strconv.ParseFloat(alias(s.data[sp.start:sp.end]), 32)
-		if err != nil && s.err == nil {
-			s.fail(errVectors)
+	for s.Open('['); s.Next(']'); {
+		sp := s.Number()
+		f, err := strconv.ParseFloat(jsonscan.Alias(s.Data[sp.Start:sp.End]), 32)
+		if err != nil && s.Err == nil {
+			s.Fail(errVectors)
 		}
 		out = append(out, float32(f))
 	}

@@ -7,6 +7,7 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 // EncodeConversation writes a canonical request. What the format has no place
@@ -44,7 +45,7 @@ type encoder struct {
 }
 
 func (e *encoder) raw(s string)  { e.buf = append(e.buf, s...) }
-func (e *encoder) text(s string) { e.buf = appendString(e.buf, s) }
+func (e *encoder) text(s string) { e.buf = jsonscan.AppendString(e.buf, s) }
 
 // comma separates members of a list: it writes nothing behind a bracket.
 func (e *encoder) comma() {
@@ -185,7 +186,7 @@ func (e *encoder) blobURL(b *llmv1.Blob, media string) {
 		media = b.GetMediaType()
 	}
 	e.raw(`"data:`)
-	e.buf = appendEscaped(e.buf, media)
+	e.buf = jsonscan.AppendEscaped(e.buf, media)
 	e.raw(`;base64,`)
 	e.buf = base64.StdEncoding.AppendEncode(e.buf, b.GetData())
 	e.raw(`"`)

@@ -4,10 +4,11 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
+	"github.com/tollgate/tollgate/services/router/internal/wire/refusal"
 )
 
 // face is how a reason looks to a client of this format.
@@ -50,42 +51,39 @@ func AppendError(dst []byte, err error) []byte {
 	e := errs.From(err)
 	f := faceOf(e)
 	dst = append(dst, `{"error":{"message":`...)
-	dst = appendString(dst, e.Message)
+	dst = jsonscan.AppendString(dst, e.Message)
 	dst = append(dst, `,"type":`...)
-	dst = appendString(dst, f.kind)
+	dst = jsonscan.AppendString(dst, f.kind)
 	dst = append(dst, `,"param":`...)
 	if e.Field != "" {
-		dst = appendString(dst, e.Field)
+		dst = jsonscan.AppendString(dst, e.Field)
 	} else {
 		dst = append(dst, "null"...)
 	}
 	dst = append(dst, `,"code":`...)
-	dst = appendString(dst, f.code)
+	dst = jsonscan.AppendString(dst, f.code)
 	return append(dst, `}}`...)
 }
 
 // DecodeError reads a provider's answer that is not a success. The text of the
 // provider is kept as the cause only: it may hold a prompt, a key or an address.
 func DecodeError(status int, header http.Header, body []byte) error {
-	s := &scanner{data: body}
+	s := newScanner(body)
 	var failure error
-	if s.peek() == '{' {
-		for s.open('{'); s.next('}'); {
-			if string(s.key()) == "error" {
+	if s.Peek() == '{' {
+		for s.Open('{'); s.Next('}'); {
+			if string(s.Key()) == "error" {
 				failure = s.errorObject(status)
 				continue
 			}
-			s.skip()
+			s.Skip()
 		}
 	}
 	e := errs.From(failure)
-	if failure == nil || s.err != nil {
+	if failure == nil || s.Err != nil {
 		e = classify(status, providerError{})
 	}
-	if after := retryAfter(header, time.Now()); after > 0 {
-		e = e.WithRetryAfter(after)
-	}
-	return e
+	return refusal.WithRetryAfter(e, header)
 }
 
 // providerError is what an error object says.
@@ -94,31 +92,31 @@ type providerError struct{ kind, code, param, message string }
 // errorObject reads an error object; some providers send a bare text.
 func (s *scanner) errorObject(status int) error {
 	var p providerError
-	switch s.peek() {
+	switch s.Peek() {
 	case 'n':
-		s.skip()
+		s.Skip()
 		return nil
 	case '{':
-		for s.open('{'); s.next('}'); {
-			switch string(s.key()) {
+		for s.Open('{'); s.Next('}'); {
+			switch string(s.Key()) {
 			case "type":
-				p.kind = strings.Clone(s.optionalValue(s.optionalText()))
+				p.kind = strings.Clone(s.OptionalValue(s.OptionalText()))
 			case "message":
-				p.message = strings.Clone(s.optionalValue(s.optionalText()))
+				p.message = strings.Clone(s.OptionalValue(s.OptionalText()))
 			case "param":
-				p.param = strings.Clone(s.optionalValue(s.optionalText()))
+				p.param = strings.Clone(s.OptionalValue(s.OptionalText()))
 			case "code":
-				if s.peek() == '"' {
-					p.code = strings.Clone(s.value(s.text()))
-				} else if n, ok := s.integer(); ok {
+				if s.Peek() == '"' {
+					p.code = strings.Clone(s.Value(s.Text()))
+				} else if n, ok := s.Integer(); ok {
 					p.code = strconv.FormatInt(n, 10)
 				}
 			default:
-				s.skip()
+				s.Skip()
 			}
 		}
 	default:
-		p.message = strings.Clone(s.optionalValue(s.optionalText()))
+		p.message = strings.Clone(s.OptionalValue(s.OptionalText()))
 	}
 	return classify(status, p)
 }
@@ -131,16 +129,7 @@ func classify(status int, p providerError) *errs.Error {
 			status = n
 		}
 	}
-	e := errs.New(reasonOf(status, p), "")
-	if e.Reason == llmv1.ErrorReason_ERROR_REASON_PROVIDER_REJECTED {
-		// The caller can mend it, so say what is safe to say.
-		for _, detail := range []string{p.code, p.param} {
-			if detail = printable(detail); detail != "" && detail != "?" {
-				e.Message += ": " + detail
-			}
-		}
-	}
-	return e.WithCause(&upstreamError{status: status, kind: p.kind, code: p.code})
+	return refusal.New(reasonOf(status, p), refusal.Detail{Status: status, Kind: p.kind, Code: p.code, Param: p.param})
 }
 
 func reasonOf(status int, p providerError) llmv1.ErrorReason {
@@ -163,67 +152,9 @@ func reasonOf(status int, p providerError) llmv1.ErrorReason {
 		}
 		return llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE
 	}
-	return reasonByStatus(status, p.message)
-}
-
-func reasonByStatus(status int, message string) llmv1.ErrorReason {
-	switch {
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusPaymentRequired:
-		return llmv1.ErrorReason_ERROR_REASON_PROVIDER_AUTH
-	case status == http.StatusNotFound:
-		// Another target may have the model.
-		return llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED
-	case status == http.StatusTooManyRequests:
-		return llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED
-	case status == http.StatusRequestTimeout, status == http.StatusGatewayTimeout:
-		return llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT
-	case status == http.StatusBadRequest && strings.Contains(message, "maximum context length"):
+	if status == http.StatusBadRequest && strings.Contains(p.message, "maximum context length") {
 		// Servers that have no codes, such as vLLM, say it in words.
 		return llmv1.ErrorReason_ERROR_REASON_CONTEXT_EXCEEDED
-	case status >= http.StatusInternalServerError, status < http.StatusBadRequest:
-		return llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE
-	default:
-		return llmv1.ErrorReason_ERROR_REASON_PROVIDER_REJECTED
 	}
-}
-
-// upstreamError is the cause of a provider's refusal, without its text.
-type upstreamError struct {
-	status     int
-	kind, code string
-}
-
-// Error implements error.
-func (e *upstreamError) Error() string {
-	return "the provider answered " + strconv.Itoa(e.status) + " " + printable(e.kind) + " " + printable(e.code)
-}
-
-// printable keeps codes that look like codes, so that nothing else gets into a log.
-func printable(code string) string {
-	if len(code) > 64 {
-		return "?"
-	}
-	for _, c := range []byte(code) {
-		if c != '_' && c != '-' && c != '.' && c != '[' && c != ']' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
-			return "?"
-		}
-	}
-	return code
-}
-
-// retryAfter reads when to try again: the header in milliseconds that some
-// providers send, or seconds, or a date. A day at most; 0 if there is none.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	const most = 24 * time.Hour
-	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms >= 0 {
-		return min(time.Duration(min(ms, float64(most/time.Millisecond))*float64(time.Millisecond)), most)
-	}
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds >= 0 {
-		return min(time.Duration(min(seconds, most.Seconds())*float64(time.Second)), most)
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(at.Sub(now), 0), most)
-	}
-	return 0
+	return refusal.ByStatus(status)
 }

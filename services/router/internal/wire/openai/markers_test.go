@@ -6,6 +6,7 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 // A source is cited once, where its marker stands, however the text is cut.
@@ -29,7 +30,7 @@ func TestStreamedCitations(t *testing.T) {
 			var out []byte
 			frames := make([]string, 0, len(text)+1)
 			for _, piece := range text {
-				frames = append(frames, delta(0, `"content":`+string(appendString(nil, piece))))
+				frames = append(frames, delta(0, `"content":`+string(jsonscan.AppendString(nil, piece))))
 			}
 			for _, f := range append(frames, finish(0, "stop")) {
 				if err := d.Decode([]byte(f), &c); err != nil {

@@ -8,59 +8,44 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
-
-// edit replaces a span of the client's bytes by before and after, which are
-// written as they are, with text between them, which is escaped.
-type edit struct {
-	span
-	before, text, after string
-	order               int // among edits at the same place
-}
 
 // Render implements provider.NativeRequest: the client's bytes with all
 // changes made in one pass.
 func (r *Request) Render(to *provider.Request, stream bool) ([]byte, error) {
-	var space [8]edit
+	var space [8]jsonscan.Edit
 	edits := space[:0]
 	if to.Model != "" && to.Model != r.modelName {
-		edits = append(edits, edit{span: r.model.span, text: to.Model})
+		edits = append(edits, jsonscan.Edit{Span: r.model.Span, Text: to.Model})
 	}
 	for i, text := range to.Revisions {
 		if i < 0 || i >= len(r.texts) {
 			return nil, errs.Internal(fmt.Errorf("revision of text %d of %d", i, len(r.texts)))
 		}
-		edits = append(edits, edit{span: r.texts[i].span, text: text, order: 1})
+		edits = append(edits, jsonscan.Edit{Span: r.texts[i].Span, Text: text, Order: 1})
 	}
 	if to.Context != "" {
 		edits = append(edits, r.context.insert(to.Context, len(to.Conversation.GetMessages()) > 0))
 	}
 	edits = r.streamEdits(edits, stream)
-	if len(edits) > 1 {
-		slices.SortFunc(edits, func(a, b edit) int {
-			if a.start != b.start {
-				return a.start - b.start
-			}
-			return a.order - b.order
-		})
-	}
-	return splice(r.raw, edits), nil
+	return jsonscan.Splice(r.raw, edits), nil
 }
 
 // insert makes the edit that puts the context block in its place.
-func (c contextPlace) insert(block string, behindOthers bool) edit {
-	e := edit{span: span{c.at, c.at}, text: block}
+func (c contextPlace) insert(block string, behindOthers bool) jsonscan.Edit {
+	e := jsonscan.Edit{Span: jsonscan.Span{c.at, c.at}, Text: block}
 	switch c.kind {
 	case placeString:
-		e.after = `\n\n`
+		e.After = `\n\n`
 	case placeParts:
-		e.before, e.after = `{"type":"text","text":"`, `"},`
+		e.Before, e.After = `{"type":"text","text":"`, `"},`
 	case placeEmptyPart:
-		e.before, e.after = `{"type":"text","text":"`, `"}`
+		e.Before, e.After = `{"type":"text","text":"`, `"}`
 	default:
-		e.before, e.after = `{"role":"user","content":"`, `"}`
+		e.Before, e.After = `{"role":"user","content":"`, `"}`
 		if behindOthers {
-			e.before = "," + e.before
+			e.Before = "," + e.Before
 		}
 	}
 	return e
@@ -68,60 +53,43 @@ func (c contextPlace) insert(block string, behindOthers bool) edit {
 
 // streamEdits makes stream and stream_options what the gateway needs: with a
 // stream, usage is always asked for.
-func (r *Request) streamEdits(edits []edit, stream bool) []edit {
-	top := span{r.body, r.body}
+func (r *Request) streamEdits(edits []jsonscan.Edit, stream bool) []jsonscan.Edit {
+	top := jsonscan.Span{r.body, r.body}
 	options := r.streamOptions
 	if stream != r.stream.value {
 		if r.stream.present {
-			edits = append(edits, edit{span: r.stream.span, before: strconv.FormatBool(stream)})
+			edits = append(edits, jsonscan.Edit{Span: r.stream.Span, Before: strconv.FormatBool(stream)})
 		} else {
-			edits = append(edits, edit{span: top, before: `"stream":true,`})
+			edits = append(edits, jsonscan.Edit{Span: top, Before: `"stream":true,`})
 		}
 	}
 	switch {
 	case !stream && options.present:
-		edits = append(edits, edit{span: options.span, before: "null"})
+		edits = append(edits, jsonscan.Edit{Span: options.Span, Before: "null"})
 	case !stream || options.includeUsage.value:
 	case options.includeUsage.present:
-		edits = append(edits, edit{span: options.includeUsage.span, before: "true"})
+		edits = append(edits, jsonscan.Edit{Span: options.includeUsage.Span, Before: "true"})
 	case options.present:
 		after := `"include_usage":true`
 		if !r.emptyOptions() {
 			after += ","
 		}
-		edits = append(edits, edit{span: span{options.start + 1, options.start + 1}, before: after})
+		edits = append(edits, jsonscan.Edit{Span: jsonscan.Span{options.Start + 1, options.Start + 1}, Before: after})
 	case r.optionsNull.present:
-		edits = append(edits, edit{span: r.optionsNull.span, before: `{"include_usage":true}`})
+		edits = append(edits, jsonscan.Edit{Span: r.optionsNull.Span, Before: `{"include_usage":true}`})
 	default:
-		edits = append(edits, edit{span: top, before: `"stream_options":{"include_usage":true},`, order: 1})
+		edits = append(edits, jsonscan.Edit{Span: top, Before: `"stream_options":{"include_usage":true},`, Order: 1})
 	}
 	return edits
 }
 
 func (r *Request) emptyOptions() bool {
-	for _, c := range r.raw[r.streamOptions.start+1 : r.streamOptions.end-1] {
+	for _, c := range r.raw[r.streamOptions.Start+1 : r.streamOptions.End-1] {
 		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
 			return false
 		}
 	}
 	return true
-}
-
-func splice(raw []byte, edits []edit) []byte {
-	size := len(raw)
-	for _, e := range edits {
-		size += len(e.before) + len(e.text) + len(e.text)/8 + len(e.after)
-	}
-	out := make([]byte, 0, size)
-	at := 0
-	for _, e := range edits {
-		out = append(out, raw[at:e.start]...)
-		out = append(out, e.before...)
-		out = appendEscaped(out, e.text)
-		out = append(out, e.after...)
-		at = e.end
-	}
-	return append(out, raw[at:]...)
 }
 
 // contextIn puts a context block into a canonical conversation where Render

@@ -5,6 +5,7 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 // Bounds of a request: those of the canonical form.
@@ -22,7 +23,7 @@ type Request struct {
 	raw  []byte
 	body int // behind the opening brace
 
-	model         token
+	model         jsonscan.Token
 	modelName     string
 	stream        flag
 	streamOptions struct {
@@ -30,18 +31,22 @@ type Request struct {
 		includeUsage flag
 	}
 	optionsNull flag
-	texts       []token
+	texts       []jsonscan.Token
 	context     contextPlace
+	unexpressed []string
 }
 
 // flag is a boolean member and where its value stands.
 type flag struct {
-	span
+	jsonscan.Span
 	present, value bool
 }
 
 // Dialect implements provider.NativeRequest.
 func (r *Request) Dialect() string { return Dialect }
+
+// Unexpressed implements provider.NativeRequest.
+func (r *Request) Unexpressed() []string { return r.unexpressed }
 
 // Stream says whether the client wants the answer while it is written.
 func (r *Request) Stream() bool { return r.stream.value }
@@ -57,7 +62,7 @@ type parser struct {
 	oldMaxTokens int64
 }
 
-var requestNames = names{
+var requestNames = jsonscan.Names{
 	"model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls",
 	"response_format", "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "n", "stop",
 	"seed", "presence_penalty", "frequency_penalty", "reasoning_effort", "metadata", "user", "modalities",
@@ -71,12 +76,12 @@ func ParseRequest(raw []byte) (*Request, *llmv1.Conversation, error) {
 	if !utf8.Valid(raw) {
 		return nil, nil, malformed("the body is not valid UTF-8")
 	}
-	p := &parser{scanner: scanner{data: raw}, req: &Request{raw: raw}, conv: &llmv1.Conversation{}}
+	p := &parser{scanner: newScanner(raw), req: &Request{raw: raw}, conv: &llmv1.Conversation{}}
 	err := p.request()
-	if err != nil && p.err == nil {
+	if err != nil && p.Err == nil {
 		return nil, nil, err
 	}
-	if fault := p.finish(); fault != nil {
+	if fault := p.Finish(); fault != nil {
 		return nil, nil, malformed("the body " + fault.Error())
 	}
 	if err := p.complete(); err != nil {
@@ -90,32 +95,32 @@ func malformed(text string) error {
 }
 
 func (p *parser) request() error {
-	if p.peek() != '{' {
+	if p.Peek() != '{' {
 		return malformed("the body is not a JSON object")
 	}
 	var seen uint64
-	p.open('{')
-	p.req.body = p.at
-	for p.next('}') {
-		name, err := requestNames.find(p.key(), &seen, nil)
+	p.Open('{')
+	p.req.body = p.At
+	for p.Next('}') {
+		name, err := requestNames.Find(p.Key(), &seen, nil)
 		if err != nil {
 			return err
 		}
-		if err := p.member(name, &path{name: name}); err != nil {
+		if err := p.member(name, &jsonscan.Path{Name: name}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *parser) member(name string, at *path) error {
-	if name != "messages" && name != "model" && p.null() {
+func (p *parser) member(name string, at *jsonscan.Path) error {
+	if name != "messages" && name != "model" && p.Null() {
 		p.noteNull(name)
 		return nil
 	}
 	switch name {
 	case "":
-		p.skip()
+		p.Skip()
 		return nil
 	case "model":
 		return p.modelMember(at)
@@ -142,59 +147,59 @@ func (p *parser) member(name string, at *path) error {
 	case "modalities":
 		return p.modalities(at)
 	case "functions", "function_call":
-		return at.unsupported("is the old form of tools; send tools and tool_choice")
+		return at.Unsupported("is the old form of tools; send tools and tool_choice")
 	case "prompt":
-		return at.unsupported("belongs to the completions API; send messages")
+		return at.Unsupported("belongs to the completions API; send messages")
 	default:
 		return p.samplingMember(name, at)
 	}
 }
 
-func (p *parser) modelMember(at *path) error {
-	if p.peek() != '"' {
-		return at.invalid("must be a string")
+func (p *parser) modelMember(at *jsonscan.Path) error {
+	if p.Peek() != '"' {
+		return at.Invalid("must be a string")
 	}
-	p.req.model = p.text()
-	p.conv.Model = p.value(p.req.model)
+	p.req.model = p.Text()
+	p.conv.Model = p.Value(p.req.model)
 	p.req.modelName = p.conv.GetModel()
-	if n := len(p.conv.GetModel()); p.err == nil && (n == 0 || n > maxModel) {
-		return at.invalid("must have 1 to %d characters", maxModel)
+	if n := len(p.conv.GetModel()); p.Err == nil && (n == 0 || n > maxModel) {
+		return at.Invalid("must have 1 to %d characters", maxModel)
 	}
 	return nil
 }
 
 // complete checks what only the whole body shows.
 func (p *parser) complete() error {
-	if p.req.model.start == 0 {
-		return (&path{name: "model"}).invalid("is required")
+	if p.req.model.Start == 0 {
+		return (&jsonscan.Path{Name: "model"}).Invalid("is required")
 	}
 	if len(p.conv.GetMessages()) == 0 {
-		return (&path{name: "messages"}).invalid("must not be empty")
+		return (&jsonscan.Path{Name: "messages"}).Invalid("must not be empty")
 	}
 	if p.oldMaxTokens > 0 && p.conv.GetSampling().MaxOutputTokens == nil {
 		p.sampling().MaxOutputTokens = &p.oldMaxTokens
 	}
 	if choice := p.conv.GetToolChoice(); choice.GetMode() != llmv1.ToolChoice_MODE_UNSPECIFIED && len(p.conv.GetTools()) == 0 &&
 		choice.GetMode() != llmv1.ToolChoice_MODE_NONE && choice.GetMode() != llmv1.ToolChoice_MODE_AUTO {
-		return (&path{name: "tool_choice"}).invalid("needs tools")
+		return (&jsonscan.Path{Name: "tool_choice"}).Invalid("needs tools")
 	}
 	return nil
 }
 
-func (p *parser) flag(f *flag, at *path) error {
+func (p *parser) flag(f *flag, at *jsonscan.Path) error {
 	value, ok := false, false
-	f.start = p.valueStart()
-	if value, ok = p.boolean(); !ok {
-		return at.invalid("must be true or false")
+	f.Start = p.ValueStart()
+	if value, ok = p.Boolean(); !ok {
+		return at.Invalid("must be true or false")
 	}
-	f.end, f.present, f.value = p.at, true, value
+	f.End, f.present, f.value = p.At, true, value
 	return nil
 }
 
 // noteNull remembers an explicit null that a rendered request must replace:
 // which of two members of one name counts is anybody's guess.
 func (p *parser) noteNull(name string) {
-	null := flag{span: span{p.at - len("null"), p.at}, present: true}
+	null := flag{Span: jsonscan.Span{p.At - len("null"), p.At}, present: true}
 	switch name {
 	case "stream":
 		p.req.stream = null
@@ -203,40 +208,40 @@ func (p *parser) noteNull(name string) {
 	}
 }
 
-var streamOptionNames = names{"include_usage"}
+var streamOptionNames = jsonscan.Names{"include_usage"}
 
-func (p *parser) streamOptions(at *path) error {
+func (p *parser) streamOptions(at *jsonscan.Path) error {
 	options := &p.req.streamOptions
-	if p.peek() != '{' {
-		return at.invalid("must be an object")
+	if p.Peek() != '{' {
+		return at.Invalid("must be an object")
 	}
-	options.start, options.present = p.at, true
+	options.Start, options.present = p.At, true
 	var seen uint64
-	for p.open('{'); p.next('}'); {
-		name, err := streamOptionNames.find(p.key(), &seen, at)
+	for p.Open('{'); p.Next('}'); {
+		name, err := streamOptionNames.Find(p.Key(), &seen, at)
 		if err != nil {
 			return err
 		}
 		if name == "" {
-			p.skip()
+			p.Skip()
 			continue
 		}
-		if p.null() {
-			options.includeUsage = flag{span: span{p.at - len("null"), p.at}, present: true}
+		if p.Null() {
+			options.includeUsage = flag{Span: jsonscan.Span{p.At - len("null"), p.At}, present: true}
 			continue
 		}
-		if err := p.flag(&options.includeUsage, &path{parent: at, name: name}); err != nil {
+		if err := p.flag(&options.includeUsage, &jsonscan.Path{Parent: at, Name: name}); err != nil {
 			return err
 		}
 	}
-	options.end = p.at
+	options.End = p.At
 	return nil
 }
 
-func (p *parser) stringMember(dst *string, at *path) error {
-	if p.peek() != '"' {
-		return at.invalid("must be a string")
+func (p *parser) stringMember(dst *string, at *jsonscan.Path) error {
+	if p.Peek() != '"' {
+		return at.Invalid("must be a string")
 	}
-	*dst = p.value(p.text())
+	*dst = p.Value(p.Text())
 	return nil
 }

@@ -2,6 +2,7 @@ package openai
 
 import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 // contextPlace is where retrieved context goes: before the content of the last
@@ -24,11 +25,11 @@ const (
 // group is a list of parts with the texts in them, in the same order.
 type group struct {
 	parts []*llmv1.Part
-	texts []token
+	texts []jsonscan.Token
 }
 
-func (g *group) addText(s *scanner, t token) {
-	g.parts = append(g.parts, newText(s.value(t)))
+func (g *group) addText(s *scanner, t jsonscan.Token) {
+	g.parts = append(g.parts, newText(s.Value(t)))
 	g.texts = append(g.texts, t)
 }
 
@@ -40,33 +41,33 @@ type message struct {
 	content    group
 	hasContent bool
 	place      contextPlace
-	thinking   token
-	refusal    token
+	thinking   jsonscan.Token
+	refusal    jsonscan.Token
 	calls      group
 }
 
-var messageNames = names{
+var messageNames = jsonscan.Names{
 	"role", "content", "name", "refusal", "tool_calls", "tool_call_id", "reasoning_content", "reasoning",
 	"function_call", "audio",
 }
 
-func (p *parser) messages(at *path) error {
-	if p.peek() != '[' {
-		return at.invalid("must be an array")
+func (p *parser) messages(at *jsonscan.Path) error {
+	if p.Peek() != '[' {
+		return at.Invalid("must be an array")
 	}
-	for p.open('['); p.next(']'); {
+	for p.Open('['); p.Next(']'); {
 		if len(p.conv.GetMessages()) == maxMessages {
-			return at.invalid("must not have more than %d messages", maxMessages)
+			return at.Invalid("must not have more than %d messages", maxMessages)
 		}
-		in := &path{parent: at, index: len(p.conv.GetMessages())}
-		if p.peek() != '{' {
-			return in.invalid("must be an object")
+		in := &jsonscan.Path{Parent: at, Index: len(p.conv.GetMessages())}
+		if p.Peek() != '{' {
+			return in.Invalid("must be an object")
 		}
 		var m message
 		if err := p.message(&m, in); err != nil {
 			return err
 		}
-		if p.err != nil {
+		if p.Err != nil {
 			return nil
 		}
 		if err := p.addMessage(&m, in); err != nil {
@@ -74,27 +75,27 @@ func (p *parser) messages(at *path) error {
 		}
 	}
 	if p.req.context.kind == placeNone {
-		p.req.context = contextPlace{at: p.at - 1, kind: placeMessage}
+		p.req.context = contextPlace{at: p.At - 1, kind: placeMessage}
 	}
 	return nil
 }
 
-func (p *parser) message(m *message, at *path) error {
+func (p *parser) message(m *message, at *jsonscan.Path) error {
 	var seen uint64
-	for p.open('{'); p.next('}'); {
-		name, err := messageNames.find(p.key(), &seen, at)
+	for p.Open('{'); p.Next('}'); {
+		name, err := messageNames.Find(p.Key(), &seen, at)
 		if err != nil {
 			return err
 		}
-		if err := p.messageMember(m, name, &path{parent: at, name: name}); err != nil {
+		if err := p.messageMember(m, name, &jsonscan.Path{Parent: at, Name: name}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *parser) messageMember(m *message, name string, at *path) error {
-	if name != "role" && p.null() {
+func (p *parser) messageMember(m *message, name string, at *jsonscan.Path) error {
+	if name != "role" && p.Null() {
 		return nil
 	}
 	switch name {
@@ -109,41 +110,41 @@ func (p *parser) messageMember(m *message, name string, at *path) error {
 	case "refusal":
 		return p.textMember(&m.refusal, at)
 	case "reasoning_content", "reasoning":
-		if m.thinking.start != 0 {
-			return at.invalid("and the other name of reasoning must not both be given")
+		if m.thinking.Start != 0 {
+			return at.Invalid("and the other name of reasoning must not both be given")
 		}
 		return p.textMember(&m.thinking, at)
 	case "tool_calls":
 		return p.toolCalls(m, at)
 	case "function_call":
-		return at.unsupported("is the old form of tool_calls")
+		return at.Unsupported("is the old form of tool_calls")
 	case "audio":
-		return at.unsupported("of an earlier answer cannot be sent back")
+		return at.Unsupported("of an earlier answer cannot be sent back")
 	}
-	p.skip()
+	p.Skip()
 	return nil
 }
 
-func (p *parser) textMember(dst *token, at *path) error {
-	if p.peek() != '"' {
-		return at.invalid("must be a string")
+func (p *parser) textMember(dst *jsonscan.Token, at *jsonscan.Path) error {
+	if p.Peek() != '"' {
+		return at.Invalid("must be a string")
 	}
-	*dst = p.text()
+	*dst = p.Text()
 	return nil
 }
 
-func (p *parser) content(m *message, at *path) error {
+func (p *parser) content(m *message, at *jsonscan.Path) error {
 	m.hasContent = true
-	switch p.peek() {
+	switch p.Peek() {
 	case '"':
-		t := p.text()
+		t := p.Text()
 		m.content.addText(&p.scanner, t)
-		m.place = contextPlace{at: t.start, kind: placeString}
+		m.place = contextPlace{at: t.Start, kind: placeString}
 		return nil
 	case '[':
 		return p.contentParts(m, at)
 	default:
-		return at.invalid("must be a string or an array of parts")
+		return at.Invalid("must be a string or an array of parts")
 	}
 }
 
@@ -154,24 +155,24 @@ var roles = map[string]llmv1.Role{
 
 // addMessage checks a message as a whole and adds it: thinking, content,
 // refusal and tool calls in this order, whatever the order of the members.
-func (p *parser) addMessage(m *message, at *path) error {
+func (p *parser) addMessage(m *message, at *jsonscan.Path) error {
 	role, ok := roles[m.role]
 	if !ok {
-		in := &path{parent: at, name: "role"}
+		in := &jsonscan.Path{Parent: at, Name: "role"}
 		switch m.role {
 		case "function":
-			return in.unsupported(`"function" is the old form of "tool"`)
+			return in.Unsupported(`"function" is the old form of "tool"`)
 		case "":
-			return in.invalid("is required")
+			return in.Invalid("is required")
 		}
-		return in.invalid("must be system, developer, user, assistant or tool")
+		return in.Invalid("must be system, developer, user, assistant or tool")
 	}
 	if err := m.check(role, at); err != nil {
 		return err
 	}
 	out := &llmv1.Message{Role: role, Name: m.name}
-	if m.thinking.start != 0 {
-		out.Parts = append(out.Parts, newThinking(p.value(m.thinking)))
+	if m.thinking.Start != 0 {
+		out.Parts = append(out.Parts, newThinking(p.Value(m.thinking)))
 		p.req.texts = append(p.req.texts, m.thinking)
 	}
 	p.req.texts = append(p.req.texts, m.content.texts...)
@@ -180,8 +181,8 @@ func (p *parser) addMessage(m *message, at *path) error {
 	} else {
 		out.Parts = append(out.Parts, m.content.parts...)
 	}
-	if m.refusal.start != 0 {
-		out.Parts = append(out.Parts, newText(p.value(m.refusal)))
+	if m.refusal.Start != 0 {
+		out.Parts = append(out.Parts, newText(p.Value(m.refusal)))
 		p.req.texts = append(p.req.texts, m.refusal)
 	}
 	out.Parts = append(out.Parts, m.calls.parts...)
@@ -194,19 +195,19 @@ func (p *parser) addMessage(m *message, at *path) error {
 }
 
 // check refuses members that the role does not have: what they say would be lost.
-func (m *message) check(role llmv1.Role, at *path) error {
+func (m *message) check(role llmv1.Role, at *jsonscan.Path) error {
 	assistant := role == llmv1.Role_ROLE_ASSISTANT
 	switch {
-	case !assistant && (len(m.calls.parts) > 0 || m.refusal.start != 0 || m.thinking.start != 0):
-		return at.invalid("has members that only an assistant message may have")
+	case !assistant && (len(m.calls.parts) > 0 || m.refusal.Start != 0 || m.thinking.Start != 0):
+		return at.Invalid("has members that only an assistant message may have")
 	case role == llmv1.Role_ROLE_TOOL && m.toolCallID == "":
-		return (&path{parent: at, name: "tool_call_id"}).invalid("is required")
+		return (&jsonscan.Path{Parent: at, Name: "tool_call_id"}).Invalid("is required")
 	case role != llmv1.Role_ROLE_TOOL && m.toolCallID != "":
-		return (&path{parent: at, name: "tool_call_id"}).invalid("belongs to a tool message")
+		return (&jsonscan.Path{Parent: at, Name: "tool_call_id"}).Invalid("belongs to a tool message")
 	case !m.hasContent && !assistant:
-		return (&path{parent: at, name: "content"}).invalid("is required")
-	case !m.hasContent && len(m.calls.parts) == 0 && m.refusal.start == 0:
-		return (&path{parent: at, name: "content"}).invalid("is required where there are no tool_calls")
+		return (&jsonscan.Path{Parent: at, Name: "content"}).Invalid("is required")
+	case !m.hasContent && len(m.calls.parts) == 0 && m.refusal.Start == 0:
+		return (&jsonscan.Path{Parent: at, Name: "content"}).Invalid("is required where there are no tool_calls")
 	}
 	return nil
 }

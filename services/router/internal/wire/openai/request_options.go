@@ -2,6 +2,7 @@ package openai
 
 import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 func (p *parser) sampling() *llmv1.Sampling {
@@ -11,7 +12,7 @@ func (p *parser) sampling() *llmv1.Sampling {
 	return p.conv.Sampling
 }
 
-func (p *parser) samplingMember(name string, at *path) error {
+func (p *parser) samplingMember(name string, at *jsonscan.Path) error {
 	s := p.sampling()
 	switch name {
 	case "temperature":
@@ -35,9 +36,9 @@ func (p *parser) samplingMember(name string, at *path) error {
 		p.oldMaxTokens = n
 		return err
 	case "seed":
-		n, ok := p.integer()
+		n, ok := p.Integer()
 		if !ok {
-			return at.invalid("must be a whole number")
+			return at.Invalid("must be a whole number")
 		}
 		s.Seed = &n
 		return nil
@@ -46,16 +47,16 @@ func (p *parser) samplingMember(name string, at *path) error {
 	}
 }
 
-func (p *parser) number64(dst **float64, low, high float64, at *path) error {
-	f, ok := p.float()
+func (p *parser) number64(dst **float64, low, high float64, at *jsonscan.Path) error {
+	f, ok := p.Float()
 	if !ok || f < low || f > high {
-		return at.invalid("must be a number from %g to %g", low, high)
+		return at.Invalid("must be a number from %g to %g", low, high)
 	}
 	*dst = &f
 	return nil
 }
 
-func (p *parser) integer32(dst **int32, low, high int64, at *path) error {
+func (p *parser) integer32(dst **int32, low, high int64, at *jsonscan.Path) error {
 	n, err := p.bounded(low, high, at)
 	if err != nil {
 		return err
@@ -65,27 +66,27 @@ func (p *parser) integer32(dst **int32, low, high int64, at *path) error {
 	return nil
 }
 
-func (p *parser) bounded(low, high int64, at *path) (int64, error) {
-	n, ok := p.integer()
+func (p *parser) bounded(low, high int64, at *jsonscan.Path) (int64, error) {
+	n, ok := p.Integer()
 	if !ok || n < low || n > high {
-		return 0, at.invalid("must be a whole number from %d to %d", low, high)
+		return 0, at.Invalid("must be a whole number from %d to %d", low, high)
 	}
 	return n, nil
 }
 
-func (p *parser) stops(s *llmv1.Sampling, at *path) error {
-	switch p.peek() {
+func (p *parser) stops(s *llmv1.Sampling, at *jsonscan.Path) error {
+	switch p.Peek() {
 	case '"':
-		s.Stop = []string{p.value(p.text())}
+		s.Stop = []string{p.Value(p.Text())}
 		return nil
 	case '[':
 	default:
-		return at.invalid("must be a string or an array of strings")
+		return at.Invalid("must be a string or an array of strings")
 	}
-	for p.open('['); p.next(']'); {
-		in := &path{parent: at, index: len(s.GetStop())}
+	for p.Open('['); p.Next(']'); {
+		in := &jsonscan.Path{Parent: at, Index: len(s.GetStop())}
 		if len(s.GetStop()) == maxStops {
-			return at.invalid("must not have more than %d texts", maxStops)
+			return at.Invalid("must not have more than %d texts", maxStops)
 		}
 		var stop string
 		if err := p.stringMember(&stop, in); err != nil {
@@ -101,31 +102,31 @@ var efforts = map[string]llmv1.Reasoning_Effort{
 	"medium": llmv1.Reasoning_EFFORT_MEDIUM, "high": llmv1.Reasoning_EFFORT_HIGH, "xhigh": llmv1.Reasoning_EFFORT_HIGH,
 }
 
-func (p *parser) effort(at *path) error {
+func (p *parser) effort(at *jsonscan.Path) error {
 	var text string
 	if err := p.stringMember(&text, at); err != nil {
 		return err
 	}
 	effort, ok := efforts[text]
-	if !ok && p.err == nil {
-		return at.invalid("must be none, minimal, low, medium, high or xhigh")
+	if !ok && p.Err == nil {
+		return at.Invalid("must be none, minimal, low, medium, high or xhigh")
 	}
 	p.conv.Reasoning = &llmv1.Reasoning{Effort: effort}
 	return nil
 }
 
-func (p *parser) metadata(at *path) error {
-	if p.peek() != '{' {
-		return at.invalid("must be an object")
+func (p *parser) metadata(at *jsonscan.Path) error {
+	if p.Peek() != '{' {
+		return at.Invalid("must be an object")
 	}
 	p.conv.Metadata = make(map[string]string)
-	for p.open('{'); p.next('}'); {
-		key := string(p.key())
+	for p.Open('{'); p.Next('}'); {
+		key := string(p.Key())
 		if len(p.conv.GetMetadata()) == maxMetadata {
-			return at.invalid("must not have more than %d entries", maxMetadata)
+			return at.Invalid("must not have more than %d entries", maxMetadata)
 		}
 		var value string
-		if err := p.stringMember(&value, &path{parent: at, name: key}); err != nil {
+		if err := p.stringMember(&value, &jsonscan.Path{Parent: at, Name: key}); err != nil {
 			return err
 		}
 		p.conv.Metadata[key] = value
@@ -134,59 +135,59 @@ func (p *parser) metadata(at *path) error {
 }
 
 // modalities refuses spoken answers: their sound would pass every text check.
-func (p *parser) modalities(at *path) error {
-	if p.peek() != '[' {
-		return at.invalid("must be an array")
+func (p *parser) modalities(at *jsonscan.Path) error {
+	if p.Peek() != '[' {
+		return at.Invalid("must be an array")
 	}
-	for p.open('['); p.next(']'); {
+	for p.Open('['); p.Next(']'); {
 		var one string
 		if err := p.stringMember(&one, at); err != nil {
 			return err
 		}
-		if one != "text" && p.err == nil {
-			return at.unsupported("may only hold text")
+		if one != "text" && p.Err == nil {
+			return at.Unsupported("may only hold text")
 		}
 	}
 	return nil
 }
 
 var (
-	formatNames = names{"type", "json_schema"}
-	schemaNames = names{"name", "description", "schema", "strict"}
+	formatNames = jsonscan.Names{"type", "json_schema"}
+	schemaNames = jsonscan.Names{"name", "description", "schema", "strict"}
 )
 
-func (p *parser) responseFormat(at *path) error {
-	if p.peek() != '{' {
-		return at.invalid("must be an object")
+func (p *parser) responseFormat(at *jsonscan.Path) error {
+	if p.Peek() != '{' {
+		return at.Invalid("must be an object")
 	}
 	var seen uint64
 	var kind string
 	schema := &llmv1.ResponseFormat_JsonSchema{}
-	for p.open('{'); p.next('}'); {
-		member, err := formatNames.find(p.key(), &seen, at)
+	for p.Open('{'); p.Next('}'); {
+		member, err := formatNames.Find(p.Key(), &seen, at)
 		if err != nil {
 			return err
 		}
-		in := &path{parent: at, name: member}
+		in := &jsonscan.Path{Parent: at, Name: member}
 		switch member {
 		case "type":
 			err = p.stringMember(&kind, in)
 		case "json_schema":
 			err = p.schema(in, schemaNames, &schema.Name, &schema.Description, &schema.Schema, &schema.Strict)
 		default:
-			p.skip()
+			p.Skip()
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if p.err != nil {
+	if p.Err != nil {
 		return nil
 	}
 	return p.setFormat(kind, schema, at)
 }
 
-func (p *parser) setFormat(kind string, schema *llmv1.ResponseFormat_JsonSchema, at *path) error {
+func (p *parser) setFormat(kind string, schema *llmv1.ResponseFormat_JsonSchema, at *jsonscan.Path) error {
 	switch kind {
 	case "text":
 	case "json_object":
@@ -195,11 +196,11 @@ func (p *parser) setFormat(kind string, schema *llmv1.ResponseFormat_JsonSchema,
 		}}
 	case "json_schema":
 		if schema.GetName() == "" {
-			return (&path{parent: at, name: "json_schema.name"}).invalid("is required")
+			return (&jsonscan.Path{Parent: at, Name: "json_schema.name"}).Invalid("is required")
 		}
 		p.conv.ResponseFormat = &llmv1.ResponseFormat{Format: &llmv1.ResponseFormat_JsonSchema_{JsonSchema: schema}}
 	default:
-		return (&path{parent: at, name: "type"}).unsupported("must be text, json_object or json_schema")
+		return (&jsonscan.Path{Parent: at, Name: "type"}).Unsupported("must be text, json_object or json_schema")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 // maxBlob is the most bytes of one picture, recording or file.
@@ -13,36 +14,36 @@ const maxBlob = 20 << 20
 // part is one content part's members.
 type part struct {
 	kind string
-	text token
+	text jsonscan.Token
 	// image_url, input_audio or file
 	url, detail, data, format, filename string
 	fileID                              bool
 }
 
 var (
-	partNames  = names{"type", "text", "refusal", "image_url", "input_audio", "file"}
-	imageNames = names{"url", "detail"}
-	audioNames = names{"data", "format"}
-	fileNames  = names{"file_data", "filename", "file_id"}
+	partNames  = jsonscan.Names{"type", "text", "refusal", "image_url", "input_audio", "file"}
+	imageNames = jsonscan.Names{"url", "detail"}
+	audioNames = jsonscan.Names{"data", "format"}
+	fileNames  = jsonscan.Names{"file_data", "filename", "file_id"}
 )
 
-func (p *parser) contentParts(m *message, at *path) error {
-	p.open('[')
-	m.place = contextPlace{at: p.at, kind: placeEmptyPart}
-	for p.next(']') {
+func (p *parser) contentParts(m *message, at *jsonscan.Path) error {
+	p.Open('[')
+	m.place = contextPlace{at: p.At, kind: placeEmptyPart}
+	for p.Next(']') {
 		m.place.kind = placeParts
-		in := &path{parent: at, index: len(m.content.parts)}
+		in := &jsonscan.Path{Parent: at, Index: len(m.content.parts)}
 		if len(m.content.parts) == maxParts {
-			return at.invalid("must not have more than %d parts", maxParts)
+			return at.Invalid("must not have more than %d parts", maxParts)
 		}
-		if p.peek() != '{' {
-			return in.invalid("must be an object")
+		if p.Peek() != '{' {
+			return in.Invalid("must be an object")
 		}
 		var one part
 		if err := p.contentPart(&one, in); err != nil {
 			return err
 		}
-		if p.err != nil {
+		if p.Err != nil {
 			return nil
 		}
 		if err := p.addPart(&m.content, &one, in); err != nil {
@@ -52,20 +53,20 @@ func (p *parser) contentParts(m *message, at *path) error {
 	return nil
 }
 
-func (p *parser) contentPart(one *part, at *path) error {
+func (p *parser) contentPart(one *part, at *jsonscan.Path) error {
 	var seen uint64
-	for p.open('{'); p.next('}'); {
-		name, err := partNames.find(p.key(), &seen, at)
+	for p.Open('{'); p.Next('}'); {
+		name, err := partNames.Find(p.Key(), &seen, at)
 		if err != nil {
 			return err
 		}
-		in := &path{parent: at, name: name}
+		in := &jsonscan.Path{Parent: at, Name: name}
 		switch name {
 		case "type":
 			err = p.stringMember(&one.kind, in)
 		case "text", "refusal":
-			if one.text.start != 0 {
-				return in.invalid("must not stand beside another text")
+			if one.text.Start != 0 {
+				return in.Invalid("must not stand beside another text")
 			}
 			err = p.textMember(&one.text, in)
 		case "image_url":
@@ -77,7 +78,7 @@ func (p *parser) contentPart(one *part, at *path) error {
 			err = p.strings(in, fileNames, &one.data, &one.filename, &id)
 			one.fileID = id != ""
 		default:
-			p.skip()
+			p.Skip()
 		}
 		if err != nil {
 			return err
@@ -87,25 +88,25 @@ func (p *parser) contentPart(one *part, at *path) error {
 }
 
 // strings reads an object of strings into dst, in the order of the names.
-func (p *parser) strings(at *path, known names, dst ...*string) error {
-	if p.peek() != '{' {
-		return at.invalid("must be an object")
+func (p *parser) strings(at *jsonscan.Path, known jsonscan.Names, dst ...*string) error {
+	if p.Peek() != '{' {
+		return at.Invalid("must be an object")
 	}
 	var seen uint64
-	for p.open('{'); p.next('}'); {
-		name, err := known.find(p.key(), &seen, at)
+	for p.Open('{'); p.Next('}'); {
+		name, err := known.Find(p.Key(), &seen, at)
 		if err != nil {
 			return err
 		}
-		if name == "" || p.null() {
+		if name == "" || p.Null() {
 			if name == "" {
-				p.skip()
+				p.Skip()
 			}
 			continue
 		}
 		for i := range known {
 			if known[i] == name {
-				if err := p.stringMember(dst[i], &path{parent: at, name: name}); err != nil {
+				if err := p.stringMember(dst[i], &jsonscan.Path{Parent: at, Name: name}); err != nil {
 					return err
 				}
 			}
@@ -114,23 +115,23 @@ func (p *parser) strings(at *path, known names, dst ...*string) error {
 	return nil
 }
 
-func (p *parser) addPart(g *group, one *part, at *path) error {
+func (p *parser) addPart(g *group, one *part, at *jsonscan.Path) error {
 	switch one.kind {
 	case "text", "refusal":
-		if one.text.start == 0 {
-			return (&path{parent: at, name: one.kind}).invalid("is required")
+		if one.text.Start == 0 {
+			return (&jsonscan.Path{Parent: at, Name: one.kind}).Invalid("is required")
 		}
 		g.addText(&p.scanner, one.text)
 		return nil
 	case "image_url", "input_audio", "file":
 		// A text here would reach the provider unseen.
-		if one.text.start != 0 {
-			return at.invalid("must not have a text")
+		if one.text.Start != 0 {
+			return at.Invalid("must not have a text")
 		}
 	case "":
-		return (&path{parent: at, name: "type"}).invalid("is required")
+		return (&jsonscan.Path{Parent: at, Name: "type"}).Invalid("is required")
 	default:
-		return (&path{parent: at, name: "type"}).unsupported("must be text, refusal, image_url, input_audio or file")
+		return (&jsonscan.Path{Parent: at, Name: "type"}).Unsupported("must be text, refusal, image_url, input_audio or file")
 	}
 	content, err := one.blob(at)
 	if err != nil {
@@ -140,32 +141,32 @@ func (p *parser) addPart(g *group, one *part, at *path) error {
 	return nil
 }
 
-func (one *part) blob(at *path) (*llmv1.Part, error) {
+func (one *part) blob(at *jsonscan.Path) (*llmv1.Part, error) {
 	switch one.kind {
 	case "image_url":
-		in := &path{parent: &path{parent: at, name: "image_url"}, name: "url"}
+		in := &jsonscan.Path{Parent: &jsonscan.Path{Parent: at, Name: "image_url"}, Name: "url"}
 		blob, err := readURL(one.url, in)
 		if err != nil {
 			return nil, err
 		}
 		return &llmv1.Part{Content: &llmv1.Part_Image{Image: &llmv1.Image{Blob: blob, Detail: one.detail}}}, nil
 	case "input_audio":
-		in := &path{parent: at, name: "input_audio"}
+		in := &jsonscan.Path{Parent: at, Name: "input_audio"}
 		media, ok := map[string]string{"wav": "audio/wav", "mp3": "audio/mpeg"}[one.format]
 		if !ok {
-			return nil, (&path{parent: in, name: "format"}).invalid("must be wav or mp3")
+			return nil, (&jsonscan.Path{Parent: in, Name: "format"}).Invalid("must be wav or mp3")
 		}
-		blob, err := readBase64(one.data, media, &path{parent: in, name: "data"})
+		blob, err := readBase64(one.data, media, &jsonscan.Path{Parent: in, Name: "data"})
 		if err != nil {
 			return nil, err
 		}
 		return &llmv1.Part{Content: &llmv1.Part_Audio{Audio: &llmv1.Audio{Blob: blob}}}, nil
 	default:
-		in := &path{parent: at, name: "file"}
+		in := &jsonscan.Path{Parent: at, Name: "file"}
 		if one.fileID {
-			return nil, (&path{parent: in, name: "file_id"}).unsupported("names an uploaded file; send file_data")
+			return nil, (&jsonscan.Path{Parent: in, Name: "file_id"}).Unsupported("names an uploaded file; send file_data")
 		}
-		blob, err := readFile(one.data, &path{parent: in, name: "file_data"})
+		blob, err := readFile(one.data, &jsonscan.Path{Parent: in, Name: "file_data"})
 		if err != nil {
 			return nil, err
 		}
@@ -174,34 +175,34 @@ func (one *part) blob(at *path) (*llmv1.Part, error) {
 }
 
 // readURL reads a data: address or leaves an https one for the provider to fetch.
-func readURL(url string, at *path) (*llmv1.Blob, error) {
+func readURL(url string, at *jsonscan.Path) (*llmv1.Blob, error) {
 	if rest, ok := strings.CutPrefix(url, "data:"); ok {
 		media, data, ok := strings.Cut(rest, ";base64,")
 		if !ok {
-			return nil, at.invalid("must be base64 if it is a data: address")
+			return nil, at.Invalid("must be base64 if it is a data: address")
 		}
 		return readBase64(data, media, at)
 	}
 	if !strings.HasPrefix(url, "https://") || len(url) > 8192 {
-		return nil, at.invalid("must be a data: or https: address of at most 8192 characters")
+		return nil, at.Invalid("must be a data: or https: address of at most 8192 characters")
 	}
 	return &llmv1.Blob{Source: &llmv1.Blob_Uri{Uri: url}}, nil
 }
 
-func readFile(data string, at *path) (*llmv1.Blob, error) {
+func readFile(data string, at *jsonscan.Path) (*llmv1.Blob, error) {
 	if strings.HasPrefix(data, "data:") {
 		return readURL(data, at)
 	}
 	return readBase64(data, "application/pdf", at)
 }
 
-func readBase64(data, media string, at *path) (*llmv1.Blob, error) {
+func readBase64(data, media string, at *jsonscan.Path) (*llmv1.Blob, error) {
 	if base64.StdEncoding.DecodedLen(len(data)) > maxBlob+2 {
-		return nil, at.invalid("must not have more than %d bytes", maxBlob)
+		return nil, at.Invalid("must not have more than %d bytes", maxBlob)
 	}
 	decoded, err := base64.StdEncoding.DecodeString(data)
 	if err != nil || len(decoded) == 0 {
-		return nil, at.invalid("must be base64")
+		return nil, at.Invalid("must be base64")
 	}
 	return &llmv1.Blob{Source: &llmv1.Blob_Data{Data: decoded}, MediaType: media}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/conversation"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 const fullRequest = `{
@@ -98,7 +99,7 @@ func checkTexts(t interface {
 		t.Fatalf("%d places for %d texts", len(r.texts), len(texts))
 	}
 	for i, text := range texts {
-		if got := string(appendUnescaped(nil, r.raw[r.texts[i].start:r.texts[i].end])); got != *text.Value {
+		if got := string(jsonscan.AppendUnescaped(nil, r.raw[r.texts[i].Start:r.texts[i].End])); got != *text.Value {
 			t.Fatalf("text %d stands at %q, not %q", i, got, *text.Value)
 		}
 	}
@@ -289,7 +290,7 @@ func written(t *rapid.T, text string) json.RawMessage {
 		t.Fatal(err)
 	}
 	if rapid.Bool().Draw(t, "raw") {
-		return appendString(nil, text)
+		return jsonscan.AppendString(nil, text)
 	}
 	if rapid.Bool().Draw(t, "ascii") {
 		var b strings.Builder

@@ -1,12 +1,12 @@
 package openai
 
 import (
-	"slices"
 	"strings"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/conversation"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 // EncodeAnswer writes an answer for a client: the provider's own body where it
@@ -22,7 +22,7 @@ func EncodeAnswer(a *provider.Answer, sources []*llmv1.Citation) []byte {
 	if err != nil || len(native.choices) != len(a.Completion.GetCandidates()) {
 		return EncodeCompletion(a.Completion, sources)
 	}
-	var edits []edit
+	var edits []jsonscan.Edit
 	for i, candidate := range a.Completion.GetCandidates() {
 		more, ok := native.revise(&native.choices[i], candidate, sources)
 		if !ok {
@@ -33,40 +33,39 @@ func EncodeAnswer(a *provider.Answer, sources []*llmv1.Citation) []byte {
 	if len(edits) == 0 {
 		return a.Native
 	}
-	slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
-	return splice(a.Native, edits)
+	return jsonscan.Splice(a.Native, edits)
 }
 
 // revise makes the edits that bring a native candidate up to the canonical
 // one; ok is false if they differ in shape.
-func (a *answer) revise(c *choice, to *llmv1.Candidate, sources []*llmv1.Citation) (edits []edit, ok bool) {
+func (a *answer) revise(c *choice, to *llmv1.Candidate, sources []*llmv1.Citation) (edits []jsonscan.Edit, ok bool) {
 	have, want := c.texts(), conversation.AnswerTexts(to.GetMessage())
 	if c.opaque || len(have) != len(want) || c.index != to.GetIndex() {
 		return nil, false
 	}
 	for i, t := range have {
-		if a.optionalValue(t) == *want[i].Value {
+		if a.OptionalValue(t) == *want[i].Value {
 			continue
 		}
-		if t.start == 0 {
+		if t.Start == 0 {
 			return nil, false
 		}
-		edits = append(edits, edit{span: t.span, text: *want[i].Value})
+		edits = append(edits, jsonscan.Edit{Span: t.Span, Text: *want[i].Value})
 	}
-	if len(edits) > 0 && c.logprobs.end > 0 { // they spell the old text
-		edits = append(edits, edit{span: c.logprobs, before: "null"})
+	if len(edits) > 0 && c.logprobs.End > 0 { // they spell the old text
+		edits = append(edits, jsonscan.Edit{Span: c.logprobs, Before: "null"})
 	}
-	if refused(c.reason, c.refusal.start != 0) != to.GetFinishReason() {
-		if c.finish.end == 0 {
+	if refused(c.reason, c.refusal.Start != 0) != to.GetFinishReason() {
+		if c.finish.End == 0 {
 			return nil, false
 		}
-		edits = append(edits, edit{span: c.finish, before: `"` + finishName(to.GetFinishReason()) + `"`})
+		edits = append(edits, jsonscan.Edit{Span: c.finish, Before: `"` + finishName(to.GetFinishReason()) + `"`})
 	}
 	return a.addCitations(edits, c, to, sources), true
 }
 
 // addCitations adds those that the gateway found to those of the provider.
-func (a *answer) addCitations(edits []edit, c *choice, to *llmv1.Candidate, sources []*llmv1.Citation) []edit {
+func (a *answer) addCitations(edits []jsonscan.Edit, c *choice, to *llmv1.Candidate, sources []*llmv1.Citation) []jsonscan.Edit {
 	var have []*llmv1.Citation
 	var text strings.Builder
 	for _, p := range to.GetMessage().GetParts() {
@@ -80,8 +79,8 @@ func (a *answer) addCitations(edits []edit, c *choice, to *llmv1.Candidate, sour
 		return edits
 	}
 	written := string(appendCitations(nil, have, text.String()))
-	if c.annotations.end > 0 {
-		return append(edits, edit{span: c.annotations, before: written})
+	if c.annotations.End > 0 {
+		return append(edits, jsonscan.Edit{Span: c.annotations, Before: written})
 	}
-	return append(edits, edit{span: span{c.message, c.message}, before: `"annotations":` + written + `,`})
+	return append(edits, jsonscan.Edit{Span: jsonscan.Span{c.message, c.message}, Before: `"annotations":` + written + `,`})
 }

@@ -17,13 +17,13 @@ type counts struct {
 
 // usage reads a usage object; nil for null.
 func (s *scanner) usage() *llmv1.Usage {
-	if s.peek() != '{' {
-		s.skip()
+	if s.Peek() != '{' {
+		s.Skip()
 		return nil
 	}
 	var c counts
-	for s.open('{'); s.next('}'); {
-		switch string(s.key()) {
+	for s.Open('{'); s.Next('}'); {
+		switch string(s.Key()) {
 		case "prompt_tokens":
 			c.prompt, c.sawPrompt = s.count()
 		case "completion_tokens":
@@ -37,17 +37,17 @@ func (s *scanner) usage() *llmv1.Usage {
 		case "completion_tokens_details":
 			s.details(c.completionDetail)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
-	if s.err != nil || !c.sawPrompt && !c.sawCompletion {
+	if s.Err != nil || !c.sawPrompt && !c.sawCompletion {
 		return nil
 	}
 	return c.disjoint()
 }
 
 func (s *scanner) count() (int64, bool) {
-	n, ok := s.integer()
+	n, ok := s.Integer()
 	return max(n, 0), ok
 }
 
@@ -75,15 +75,15 @@ func (c *counts) completionDetail(name []byte) *int64 {
 }
 
 func (s *scanner) details(at func(name []byte) *int64) {
-	if s.peek() != '{' {
-		s.skip()
+	if s.Peek() != '{' {
+		s.Skip()
 		return
 	}
-	for s.open('{'); s.next('}'); {
-		if n := at(s.key()); n != nil {
+	for s.Open('{'); s.Next('}'); {
+		if n := at(s.Key()); n != nil {
 			*n, _ = s.count()
 		} else {
-			s.skip()
+			s.Skip()
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package openai
+package sse
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ func (s *split) Read(p []byte) (int, error) {
 }
 
 func readEvents(src io.Reader) ([]string, error) {
-	r := NewEventReader(src)
+	r := NewReader(src)
 	var out []string
 	for {
 		data, err := r.Next()
@@ -69,7 +69,7 @@ var sseCases = []struct {
 	{"utf-8", "data: h\u00e9 \U0001F600\n\n", []string{"h\u00e9 \U0001F600"}},
 }
 
-func TestEventReader(t *testing.T) {
+func TestReader(t *testing.T) {
 	for _, tt := range sseCases {
 		t.Run(tt.name, func(t *testing.T) {
 			for cut := range len(tt.text) {
@@ -86,7 +86,7 @@ func TestEventReader(t *testing.T) {
 }
 
 // Events larger than the buffer, cut anywhere, come out whole.
-func TestEventReaderProperty(t *testing.T) {
+func TestReaderProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var b strings.Builder
 		var want []string
@@ -119,7 +119,7 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestEventReaderBounds(t *testing.T) {
+func TestReaderBounds(t *testing.T) {
 	if _, err := readEvents(endless{}); !errors.Is(err, errEventSize) {
 		t.Errorf("an endless line gave %v", err)
 	}
@@ -133,7 +133,7 @@ func TestEventReaderBounds(t *testing.T) {
 	}
 }
 
-func FuzzEventReader(f *testing.F) {
+func FuzzReader(f *testing.F) {
 	for _, tt := range sseCases {
 		f.Add([]byte(tt.text), uint8(3))
 	}

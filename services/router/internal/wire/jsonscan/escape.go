@@ -1,4 +1,4 @@
-package openai
+package jsonscan
 
 import (
 	"bytes"
@@ -7,22 +7,22 @@ import (
 	"unsafe"
 )
 
-// alias sees bytes as a string without copying them. The bytes must not change
+// Alias sees bytes as a string without copying them. The bytes must not change
 // as long as the string lives.
-func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+func Alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// value returns a string's text. Without escapes it shares memory with the
+// Value returns a string's text. Without escapes it shares memory with the
 // scanned data, so it is only for data that does not change.
-func (s *scanner) value(t token) string {
-	if t.escaped {
-		return alias(appendUnescaped(make([]byte, 0, t.end-t.start), s.inner(t)))
+func (s *Scanner) Value(t Token) string {
+	if t.Escaped {
+		return Alias(AppendUnescaped(make([]byte, 0, t.End-t.Start), s.Inner(t)))
 	}
-	return alias(s.inner(t))
+	return Alias(s.Inner(t))
 }
 
-// appendUnescaped appends the text of a string as written between its quotes.
+// AppendUnescaped appends the text of a string as written between its quotes.
 // The scanner has checked the escapes. Half a surrogate pair becomes U+FFFD.
-func appendUnescaped(dst, in []byte) []byte {
+func AppendUnescaped(dst, in []byte) []byte {
 	for i := 0; i < len(in); {
 		if in[i] != '\\' {
 			n := bytes.IndexByte(in[i:], '\\')
@@ -91,9 +91,9 @@ func hex4(b []byte) rune {
 
 const hexDigits = "0123456789abcdef"
 
-// appendEscaped appends text as it stands between the quotes of a JSON string.
+// AppendEscaped appends text as it stands between the quotes of a JSON string.
 // Broken UTF-8 becomes U+FFFD, so that what is written is always valid JSON.
-func appendEscaped[T string | []byte](dst []byte, text T) []byte {
+func AppendEscaped[T string | []byte](dst []byte, text T) []byte {
 	from := 0
 	for i := 0; i < len(text); {
 		c := text[i]
@@ -142,9 +142,9 @@ func appendEscape(dst []byte, c byte) []byte {
 	}
 }
 
-// appendString appends text as a JSON string.
-func appendString[T string | []byte](dst []byte, text T) []byte {
+// AppendString appends text as a JSON string.
+func AppendString[T string | []byte](dst []byte, text T) []byte {
 	dst = append(dst, '"')
-	dst = appendEscaped(dst, text)
+	dst = AppendEscaped(dst, text)
 	return append(dst, '"')
 }

@@ -1,4 +1,5 @@
-package openai
+// Package sse reads server-sent events as providers send them.
+package sse
 
 import (
 	"bytes"
@@ -11,13 +12,19 @@ import (
 const maxEvent = 8 << 20
 
 // readSize is what a reader's buffer begins with; most events fit many times.
+// Done is the data by which OpenAI's format ends a stream.
+const Done = "[DONE]"
+
 const readSize = 4 << 10
 
 var errEventSize = errors.New("event is larger than 8 MiB")
 
-// EventReader reads server-sent events and gives the data of each. It copies
+// span is a piece of the buffer.
+type span struct{ start, end int }
+
+// Reader reads server-sent events and gives the data of each. It copies
 // only data that comes in several lines.
-type EventReader struct {
+type Reader struct {
 	src io.Reader
 	buf []byte
 	// pos is the first byte not yet read as a line, end the first not yet filled.
@@ -32,15 +39,15 @@ type EventReader struct {
 	err    error
 }
 
-// NewEventReader reads events from src.
-func NewEventReader(src io.Reader) *EventReader {
-	return &EventReader{src: src, buf: make([]byte, readSize)}
+// NewReader reads events from src.
+func NewReader(src io.Reader) *Reader {
+	return &Reader{src: src, buf: make([]byte, readSize)}
 }
 
 // Next returns the data of the next event that has any; it is valid until the
 // next call. It returns io.EOF at the end of the source, however it ended: an
 // unfinished line is dropped, but for an unfinished [DONE].
-func (r *EventReader) Next() ([]byte, error) {
+func (r *Reader) Next() ([]byte, error) {
 	r.lines = 0
 	for {
 		line, err := r.line()
@@ -62,7 +69,7 @@ func (r *EventReader) Next() ([]byte, error) {
 	}
 }
 
-func (r *EventReader) take() []byte {
+func (r *Reader) take() []byte {
 	if r.lines > 1 {
 		return r.joined
 	}
@@ -70,7 +77,7 @@ func (r *EventReader) take() []byte {
 }
 
 // field reads a line. Comments and fields other than data say nothing here.
-func (r *EventReader) field(line span) error {
+func (r *Reader) field(line span) error {
 	text := r.buf[line.start:line.end]
 	if !bytes.HasPrefix(text, []byte("data")) {
 		return nil
@@ -100,7 +107,7 @@ func (r *EventReader) field(line span) error {
 }
 
 // line returns the next line without its end.
-func (r *EventReader) line() (span, error) {
+func (r *Reader) line() (span, error) {
 	scanned := r.pos
 	for {
 		if r.skipLF && r.pos < r.end {
@@ -123,7 +130,7 @@ func (r *EventReader) line() (span, error) {
 }
 
 // cut takes a line whose end stands at or behind scanned.
-func (r *EventReader) cut(scanned int) (span, bool) {
+func (r *Reader) cut(scanned int) (span, bool) {
 	window := r.buf[scanned:r.end]
 	stop := bytes.IndexByte(window, '\n')
 	if stop >= 0 {
@@ -153,7 +160,7 @@ func (r *EventReader) cut(scanned int) (span, bool) {
 
 // last ends the reading. Only an unfinished line that can be nothing but the
 // end of the stream is believed.
-func (r *EventReader) last(err error) (span, error) {
+func (r *Reader) last(err error) (span, error) {
 	rest := span{r.pos, r.end}
 	r.pos = r.end
 	if errors.Is(err, io.EOF) && bytes.Equal(bytes.TrimSpace(r.buf[rest.start:rest.end]), []byte("data: "+Done)) {
@@ -164,7 +171,7 @@ func (r *EventReader) last(err error) (span, error) {
 
 // fill reads more behind what is there, making room first. moved is how far
 // everything moved to the front.
-func (r *EventReader) fill() (moved int, err error) {
+func (r *Reader) fill() (moved int, err error) {
 	if r.err != nil {
 		return 0, r.err
 	}

@@ -1,4 +1,4 @@
-package openaicompat
+package upstream
 
 import (
 	"context"
@@ -11,13 +11,30 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
-	"github.com/tollgate/tollgate/services/router/internal/wire/openai"
 )
 
 var (
 	errCut   = errors.New("the connection closed before the end of the answer")
 	errEmpty = errors.New("the stream ended before it began")
 )
+
+// Frames cuts a stream into frames.
+type Frames interface {
+	// Next returns the next frame, valid until the next call; io.EOF at the end
+	// of the body.
+	Next() ([]byte, error)
+}
+
+// Decoder reads frames.
+type Decoder interface {
+	// Decode reads one frame into the chunk, which it resets first. A frame that
+	// ends the stream gives io.EOF.
+	Decode(frame []byte, c *stream.Chunk) error
+	// Started says whether anything of an answer has come.
+	Started() bool
+	// Finished says whether as many candidates as were asked for have ended.
+	Finished(candidates int) bool
+}
 
 // reader reads a provider's stream. It tells three ends apart: the terminal
 // event, the end of the body behind every candidate's finish, and a cut.
@@ -26,8 +43,8 @@ type reader struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	body    io.ReadCloser
-	events  *openai.EventReader
-	decoder openai.ChunkDecoder
+	frames  Frames
+	decoder Decoder
 	chunk   stream.Chunk
 	want    int
 	err     error
@@ -36,28 +53,23 @@ type reader struct {
 	once     sync.Once
 }
 
-// newReader reads events from src, which is body as it was before compression.
-func newReader(ctx context.Context, cancel context.CancelCauseFunc, body io.ReadCloser, src io.Reader, want int) *reader {
-	return &reader{ctx: ctx, cancel: cancel, body: body, events: openai.NewEventReader(src), want: want}
-}
-
 // Next implements stream.Reader.
 func (r *reader) Next() (*stream.Chunk, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	data, err := r.events.Next()
-	switch {
-	case err != nil:
+	frame, err := r.frames.Next()
+	if err != nil {
 		r.err = r.ended(err)
-	case string(data) == openai.Done:
+		return nil, r.err
+	}
+	switch err := r.decoder.Decode(frame, &r.chunk); {
+	case err == nil:
+		return &r.chunk, nil
+	case errors.Is(err, io.EOF):
 		r.err = r.done()
 	default:
-		if err := r.decoder.Decode(data, &r.chunk); err != nil {
-			r.err = err
-			break
-		}
-		return &r.chunk, nil
+		r.err = err
 	}
 	return nil, r.err
 }

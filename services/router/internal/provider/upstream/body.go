@@ -1,4 +1,4 @@
-package openaicompat
+package upstream
 
 import (
 	"bytes"
@@ -11,7 +11,6 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
-	"github.com/tollgate/tollgate/services/router/internal/wire/openai"
 )
 
 // Bounds of what is read from a provider, decompressed.
@@ -77,7 +76,7 @@ func readWhole(ctx context.Context, resp *http.Response) ([]byte, error) {
 }
 
 // refusal reads an answer that is not a success.
-func refusal(ctx context.Context, resp *http.Response) error {
+func (c *Client) refusal(ctx context.Context, resp *http.Response) error {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return unavailable("the provider redirects", errRedirect)
 	}
@@ -88,21 +87,22 @@ func refusal(ctx context.Context, resp *http.Response) error {
 			return failed(ctx, err)
 		}
 	}
-	return openai.DecodeError(resp.StatusCode, resp.Header, body)
+	return c.options.Refusal(resp.StatusCode, resp.Header, body)
 }
 
 // checkStream returns the stream, or refuses a success that is none. Some
 // servers answer with an error in a plain body.
-func checkStream(ctx context.Context, resp *http.Response) (io.Reader, error) {
-	switch mediaType(resp) {
-	case eventStream:
+func checkStream(ctx context.Context, resp *http.Response, f Format) (io.Reader, error) {
+	media := mediaType(resp)
+	if media == f.MediaType {
 		return decoded(resp)
-	case jsonBody:
+	}
+	if media == jsonBody && f.Whole != nil {
 		body, err := readWhole(ctx, resp)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := openai.DecodeCompletion(body); err != nil {
+		if err := f.Whole(body); err != nil {
 			return nil, err
 		}
 	}
