@@ -16,6 +16,8 @@ func (s *Service) KeyResolver() auth.KeyResolver { return resolver{s.account} }
 
 type resolver struct{ account *server.Account }
 
+var _ auth.SigningKeyResolver = resolver{}
+
 // ResolveKey implements auth.KeyResolver.
 func (r resolver) ResolveKey(ctx context.Context, key secret.String) (*auth.Principal, error) {
 	owner, err := r.account.Owner(ctx, key)
@@ -25,8 +27,34 @@ func (r resolver) ResolveKey(ctx context.Context, key secret.String) (*auth.Prin
 	return Principal(owner), nil
 }
 
+// ResolveSigningKey implements auth.SigningKeyResolver.
+func (r resolver) ResolveSigningKey(ctx context.Context, scope auth.SigningScope) (*auth.Principal, secret.String, error) {
+	return Signer(r.account.Signer(ctx, SigningRequest(scope)))
+}
+
+// SigningRequest asks for the signing key of a scope.
+func SigningRequest(scope auth.SigningScope) *accountv1.ResolveSigningKeyRequest {
+	return &accountv1.ResolveSigningKeyRequest{
+		AccessKeyId: scope.AccessKeyID, Date: scope.Date, Region: scope.Region, Service: scope.Service,
+	}
+}
+
+// Signer is the answer to a SigningRequest as the authenticator takes it.
+func Signer(owner *accountv1.ResolveSigningKeyResponse, err error) (*auth.Principal, secret.String, error) {
+	if err != nil {
+		return nil, secret.String{}, err
+	}
+	return Principal(owner), secret.New(string(owner.GetSigningKey())), nil
+}
+
+// Owner is an answer that says whose a key is.
+type Owner interface {
+	GetOrganization() string
+	GetKey() *accountv1.Key
+}
+
 // Principal is the caller that a resolved key stands for.
-func Principal(owner *accountv1.ResolveKeyResponse) *auth.Principal {
+func Principal(owner Owner) *auth.Principal {
 	key := owner.GetKey()
 	p := &auth.Principal{
 		Organization:       strings.TrimPrefix(owner.GetOrganization(), "organizations/"),

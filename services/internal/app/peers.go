@@ -124,6 +124,8 @@ type remoteKeys struct {
 	accounts accountv1.AccountServiceClient
 }
 
+var _ auth.SigningKeyResolver = remoteKeys{}
+
 // ResolveKey implements auth.KeyResolver.
 func (r remoteKeys) ResolveKey(ctx context.Context, key secret.String) (*auth.Principal, error) {
 	owner, err := r.accounts.ResolveKey(ctx, &accountv1.ResolveKeyRequest{Secret: key.Reveal()})
@@ -131,4 +133,9 @@ func (r remoteKeys) ResolveKey(ctx context.Context, key secret.String) (*auth.Pr
 		return nil, err
 	}
 	return billing.Principal(owner), nil
+}
+
+// ResolveSigningKey implements auth.SigningKeyResolver.
+func (r remoteKeys) ResolveSigningKey(ctx context.Context, scope auth.SigningScope) (*auth.Principal, secret.String, error) {
+	return billing.Signer(r.accounts.ResolveSigningKey(ctx, billing.SigningRequest(scope)))
 }

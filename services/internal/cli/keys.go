@@ -31,6 +31,7 @@ type keysCreate struct {
 	RequestsPerMinute int64         `help:"Most requests a minute; 0 for no limit."`
 	TokensPerMinute   int64         `help:"Most tokens a minute; 0 for no limit."`
 	ExpiresIn         time.Duration `help:"How long it lives, for example 720h; 0 for ever."`
+	AWS               bool          `help:"Print what AWS SDKs sign with too, as environment variables." name:"aws"`
 }
 
 // Run creates the key.
@@ -58,6 +59,9 @@ func (c *keysCreate) Run(env *environment) error {
 	}
 	fmt.Fprintf(env.stderr, "%s: keep the secret, it is shown this once\n", created.GetKey().GetName())
 	fmt.Fprintln(env.stdout, created.GetSecret())
+	if c.AWS {
+		fmt.Fprintf(env.stdout, "AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\n", created.GetAwsAccessKeyId(), created.GetAwsSecretAccessKey())
+	}
 	return nil
 }
 

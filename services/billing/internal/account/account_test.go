@@ -104,3 +104,37 @@ func TestChain(t *testing.T) {
 		}
 	}
 }
+
+func TestAWSSecrets(t *testing.T) {
+	pepper, err := NewPepper(secret.New("a pepper of enough length"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := NewPepper(secret.New("another pepper of enough length"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := pepper.Hash(NewSecret())
+	seen := map[string]bool{hash: true}
+	for name, text := range map[string]string{
+		"of a key":       pepper.awsSecret("key_a", hash).Reveal(),
+		"other id":       pepper.awsSecret("key_b", hash).Reveal(),
+		"other hash":     pepper.awsSecret("key_a", pepper.Hash(NewSecret())).Reveal(),
+		"other pepper":   other.awsSecret("key_a", hash).Reveal(),
+		"shifted border": pepper.awsSecret("key_a"+hash[:1], hash[1:]).Reveal(),
+	} {
+		if len(text) < 40 || seen[text] {
+			t.Errorf("%s: %d characters, seen before: %v", name, len(text), seen[text])
+		}
+		seen[text] = true
+	}
+}
+
+// The derivation is AWS's: the values are those of its documentation.
+func TestSigningKey(t *testing.T) {
+	scope := SigningScope{Date: "20120215", Region: "us-east-1", Service: "iam"}
+	key := scope.key(secret.New("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"))
+	if got := fmt.Sprintf("%x", key.Reveal()); got != "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d" {
+		t.Error(got)
+	}
+}

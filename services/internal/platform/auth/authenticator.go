@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
@@ -69,16 +67,22 @@ type Authenticator struct {
 	resolver KeyResolver
 	options  Options
 	internal [sha256.Size]byte
-	cache    *cache
-	flight   singleflight.Group
-	now      func() time.Time
+	signing  SigningKeyResolver // nil: no signature is taken
+	// Keys and access key ids are kept apart: nobody may come in with the one
+	// in place of the other.
+	cache, signers *cache
+	now            func() time.Time
 }
 
 // NewAuthenticator makes an Authenticator. A nil resolver knows no key, which
-// fits a service that only other services call.
+// fits a service that only other services call. A resolver that is a
+// SigningKeyResolver too lets the requests of AWS SDKs in.
 func NewAuthenticator(resolver KeyResolver, options Options) *Authenticator {
 	options = options.withDefaults()
+	signing, _ := resolver.(SigningKeyResolver)
 	return &Authenticator{
+		signing:  signing,
+		signers:  newCache(options.MaxEntries),
 		resolver: resolver,
 		options:  options,
 		internal: sha256.Sum256([]byte(options.InternalToken.Reveal())),
@@ -89,7 +93,10 @@ func NewAuthenticator(resolver KeyResolver, options Options) *Authenticator {
 
 // Invalidate forgets what is known of a key, by its id, so that its next use
 // asks the resolver. An empty id forgets every key.
-func (a *Authenticator) Invalidate(keyID string) { a.cache.invalidate(keyID) }
+func (a *Authenticator) Invalidate(keyID string) {
+	a.cache.invalidate(keyID)
+	a.signers.invalidate(keyID)
+}
 
 // keyHeaders are the places other than Authorization where SDKs put a key.
 var keyHeaders = []string{"X-Api-Key", "Api-Key", "X-Goog-Api-Key"}
@@ -116,17 +123,33 @@ func bearer(value string) (string, bool) {
 	return key, ok && strings.EqualFold(scheme, "Bearer") && key != ""
 }
 
+// AuthenticateKey finds the caller of a key that came in another place than
+// the headers.
+func (a *Authenticator) AuthenticateKey(ctx context.Context, key secret.String) (*Principal, error) {
+	if key.IsZero() {
+		return nil, errs.New(llmv1.ErrorReason_ERROR_REASON_UNAUTHENTICATED, "no key was sent")
+	}
+	return a.resolve(ctx, key.Reveal())
+}
+
 // resolve finds the principal of a key, from the cache if it may.
 func (a *Authenticator) resolve(ctx context.Context, key string) (*Principal, error) {
 	if len(key) > maxKeyLength || a.resolver == nil {
 		return nil, errUnknownKey()
 	}
 	id := hashKey(key)
-	entry, generation := a.cache.get(id)
-	if entry != nil && a.now().Before(entry.expires) {
-		return entry.principal, entry.err
+	// Looked up here first, so that a hit builds no closure.
+	if e, _ := a.cache.get(id); e != nil && a.now().Before(e.expires) {
+		return e.principal, e.err
 	}
-	return a.ask(ctx, id, entry, generation, key)
+	e, err := a.find(ctx, a.cache, id, func(ctx context.Context) (*Principal, secret.String, error) {
+		p, err := a.resolver.ResolveKey(ctx, secret.New(key))
+		return p, secret.String{}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e.principal, nil
 }
 
 // hashKey hashes without moving keys of usual length to the heap.
@@ -135,13 +158,21 @@ func hashKey(key string) keyHash {
 	return sha256.Sum256(append(usual[:0], key...))
 }
 
-// ask shares one resolution between all who wait for it.
-func (a *Authenticator) ask(ctx context.Context, id keyHash, entry *entry, generation generation, key string) (*Principal, error) {
+// inquiry asks a resolver whose something is.
+type inquiry func(ctx context.Context) (*Principal, secret.String, error)
+
+// find returns what is known under an id, from the cache if it may, else by
+// one resolution that all who wait for it share.
+func (a *Authenticator) find(ctx context.Context, c *cache, id keyHash, ask inquiry) (*entry, error) {
+	known, generation := c.get(id)
+	if known != nil && a.now().Before(known.expires) {
+		return known, known.err
+	}
 	// Callers who come after an Invalidate must not share an older answer,
 	// hence the generation in the name of the flight.
 	name := string(id[:]) + generation.String()
-	result := a.flight.DoChan(name, func() (any, error) {
-		return a.refresh(ctx, id, entry, generation, secret.New(key))
+	result := c.flight.DoChan(name, func() (any, error) {
+		return a.refresh(ctx, c, id, known, generation, ask)
 	})
 	select {
 	case <-ctx.Done():
@@ -150,40 +181,41 @@ func (a *Authenticator) ask(ctx context.Context, id keyHash, entry *entry, gener
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		return r.Val.(*Principal), nil
+		return r.Val.(*entry), nil
 	}
 }
 
 // refresh asks the resolver, apart from the cancellation of whoever came
 // first, and remembers the answer.
-func (a *Authenticator) refresh(ctx context.Context, id keyHash, old *entry, generation generation, key secret.String) (*Principal, error) {
+func (a *Authenticator) refresh(ctx context.Context, c *cache, id keyHash, old *entry, generation generation, ask inquiry) (*entry, error) {
 	// Another flight may have landed between the caller's look and this one.
-	if fresh, _ := a.cache.get(id); fresh != nil && a.now().Before(fresh.expires) {
-		return fresh.principal, fresh.err
+	if fresh, _ := c.get(id); fresh != nil && a.now().Before(fresh.expires) {
+		return fresh, fresh.err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.options.ResolveTimeout)
 	defer cancel()
-	principal, err := a.resolver.ResolveKey(ctx, key)
+	principal, signing, err := ask(ctx)
 	now := a.now()
 	switch {
 	case err == nil && principal != nil && !principal.expired(now):
-		a.cache.put(id, generation, &entry{
-			principal: principal,
-			expires:   principal.atMost(now.Add(a.options.TTL)),
-			stale:     principal.atMost(now.Add(a.options.StaleFor)),
-		})
-		return principal, nil
+		found := &entry{
+			principal: principal, signing: signing,
+			expires: principal.atMost(now.Add(a.options.TTL)),
+			stale:   principal.atMost(now.Add(a.options.StaleFor)),
+		}
+		c.put(id, generation, found)
+		return found, nil
 	case err == nil || definite(err):
 		denied := errUnknownKey().WithCause(err)
-		a.cache.put(id, generation, &entry{err: denied, expires: now.Add(a.options.NegativeTTL)})
+		c.put(id, generation, &entry{err: denied, expires: now.Add(a.options.NegativeTTL)})
 		return nil, denied
 	case unavailable(err) && old != nil && old.principal != nil && now.Before(old.stale):
 		// Serve the old answer for a moment before asking again, so that an
 		// outage does not add a timeout to every request.
 		again := *old
 		again.expires = old.principal.atMost(now.Add(a.options.NegativeTTL))
-		a.cache.put(id, generation, &again)
-		return old.principal, nil
+		c.put(id, generation, &again)
+		return old, nil
 	case unavailable(err):
 		return nil, errs.New(llmv1.ErrorReason_ERROR_REASON_UNAVAILABLE,
 			"keys cannot be checked at the moment").WithCause(err).WithRetryAfter(a.options.NegativeTTL)

@@ -6,6 +6,10 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/tollgate/tollgate/services/internal/platform/secret"
 )
 
 // keyHash stands for a key in the cache, so that no key rests in memory.
@@ -20,6 +24,7 @@ func (g generation) String() string { return strconv.FormatUint(uint64(g), 36) }
 // entry is one answer: a principal or a refusal.
 type entry struct {
 	principal *Principal
+	signing   secret.String // for access key ids: what signatures are checked with
 	err       error
 	expires   time.Time
 	// stale is until when the principal may be served during an outage.
@@ -31,8 +36,9 @@ type slot struct {
 	entry *entry
 }
 
-// cache holds the most recently used answers.
+// cache holds the most recently used answers, and the questions under way.
 type cache struct {
+	flight     singleflight.Group
 	mu         sync.Mutex
 	max        int
 	generation generation

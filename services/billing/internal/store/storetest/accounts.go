@@ -91,6 +91,9 @@ func keys(t *testing.T, w *world) {
 			!slices.Equal(found.AllowedCollections, key.AllowedCollections) {
 			t.Errorf("resolved %+v, made %+v", found, key)
 		}
+		if stored := must[account.StoredKey](t)(w.store.FindKeyByID(w.ctx, key.ID)); stored.ID != key.ID || len(stored.Hash) != 64 {
+			t.Errorf("by its id: %+v", stored.Key)
+		}
 		if !strings.HasPrefix(plain.Reveal(), key.Prefix) || len(key.Prefix) > 12 {
 			t.Errorf("prefix %s", key.Prefix)
 		}
@@ -98,6 +101,9 @@ func keys(t *testing.T, w *world) {
 	}
 	if _, err := w.accounts.Resolve(w.ctx, account.NewSecret()); !errors.Is(err, account.ErrBadKey) {
 		t.Errorf("an unknown secret: %v", err)
+	}
+	if _, err := w.store.FindKeyByID(w.ctx, "key_nobody"); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("an unknown id: %v", err)
 	}
 	if _, err := w.accounts.Resolve(w.ctx, secret.New("tg_nonsense")); !errors.Is(err, account.ErrBadKey) {
 		t.Errorf("nonsense: %v", err)
