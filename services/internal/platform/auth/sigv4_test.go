@@ -413,3 +413,15 @@ func BenchmarkSigned(b *testing.B) {
 		}
 	}
 }
+
+func TestAuthenticateKey(t *testing.T) {
+	a, _, _ := fixture(Options{})
+	if p, err := a.AuthenticateKey(t.Context(), secret.New("tg_a")); err != nil || p.Key != "keys/a" {
+		t.Errorf("%v, %v", p, err)
+	}
+	for _, key := range []secret.String{{}, secret.New("tg_z")} {
+		if _, err := a.AuthenticateKey(t.Context(), key); reasonOf(err) != unauthenticated {
+			t.Error(err)
+		}
+	}
+}

@@ -54,7 +54,7 @@ func New(cfg Config, deps Dependencies, handler http.Handler) (*Server, error) {
 	if deps.Telemetry != nil {
 		handler = deps.Telemetry.Middleware(handler)
 	}
-	s.handler = s.probes(withRequestID(handler))
+	s.handler = withoutQueryKey(s.probes(withRequestID(handler)))
 	return s, nil
 }
 
