@@ -38,6 +38,8 @@ const (
 	FinishReason_FINISH_REASON_CONTENT_FILTER FinishReason = 4
 	// The model declined to answer.
 	FinishReason_FINISH_REASON_REFUSAL FinishReason = 5
+	// The provider paused a long turn: send the conversation back to go on.
+	FinishReason_FINISH_REASON_PAUSE FinishReason = 6
 )
 
 // Enum value maps for FinishReason.
@@ -49,6 +51,7 @@ var (
 		3: "FINISH_REASON_TOOL_CALLS",
 		4: "FINISH_REASON_CONTENT_FILTER",
 		5: "FINISH_REASON_REFUSAL",
+		6: "FINISH_REASON_PAUSE",
 	}
 	FinishReason_value = map[string]int32{
 		"FINISH_REASON_UNSPECIFIED":    0,
@@ -57,6 +60,7 @@ var (
 		"FINISH_REASON_TOOL_CALLS":     3,
 		"FINISH_REASON_CONTENT_FILTER": 4,
 		"FINISH_REASON_REFUSAL":        5,
+		"FINISH_REASON_PAUSE":          6,
 	}
 )
 
@@ -234,7 +238,9 @@ type Candidate struct {
 	// What the model says.
 	Message *Message `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// Why it ended.
-	FinishReason  FinishReason `protobuf:"varint,3,opt,name=finish_reason,json=finishReason,proto3,enum=tollgate.llm.v1.FinishReason" json:"finish_reason,omitempty"`
+	FinishReason FinishReason `protobuf:"varint,3,opt,name=finish_reason,json=finishReason,proto3,enum=tollgate.llm.v1.FinishReason" json:"finish_reason,omitempty"`
+	// The stop text that ended it, where the provider says so.
+	StopSequence  string `protobuf:"bytes,4,opt,name=stop_sequence,json=stopSequence,proto3" json:"stop_sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,6 +294,13 @@ func (x *Candidate) GetFinishReason() FinishReason {
 		return x.FinishReason
 	}
 	return FinishReason_FINISH_REASON_UNSPECIFIED
+}
+
+func (x *Candidate) GetStopSequence() string {
+	if x != nil {
+		return x.StopSequence
+	}
+	return ""
 }
 
 // Usage counts tokens in classes that do not overlap: their sum is what the
@@ -823,7 +836,9 @@ func (x *PartStop) GetCitations() []*Citation {
 type Finish struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Why it ended.
-	Reason        FinishReason `protobuf:"varint,1,opt,name=reason,proto3,enum=tollgate.llm.v1.FinishReason" json:"reason,omitempty"`
+	Reason FinishReason `protobuf:"varint,1,opt,name=reason,proto3,enum=tollgate.llm.v1.FinishReason" json:"reason,omitempty"`
+	// The stop text that ended it, where the provider says so.
+	StopSequence  string `protobuf:"bytes,2,opt,name=stop_sequence,json=stopSequence,proto3" json:"stop_sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -863,6 +878,13 @@ func (x *Finish) GetReason() FinishReason {
 		return x.Reason
 	}
 	return FinishReason_FINISH_REASON_UNSPECIFIED
+}
+
+func (x *Finish) GetStopSequence() string {
+	if x != nil {
+		return x.StopSequence
+	}
+	return ""
 }
 
 // GuardrailNotice says that a policy changed or stopped a text. It never holds the text.
@@ -1007,11 +1029,12 @@ const file_tollgate_llm_v1_completion_proto_rawDesc = "" +
 	"\n" +
 	"candidates\x18\x04 \x03(\v2\x1a.tollgate.llm.v1.CandidateR\n" +
 	"candidates\x12,\n" +
-	"\x05usage\x18\x05 \x01(\v2\x16.tollgate.llm.v1.UsageR\x05usage\"\x99\x01\n" +
+	"\x05usage\x18\x05 \x01(\v2\x16.tollgate.llm.v1.UsageR\x05usage\"\xbe\x01\n" +
 	"\tCandidate\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x122\n" +
 	"\amessage\x18\x02 \x01(\v2\x18.tollgate.llm.v1.MessageR\amessage\x12B\n" +
-	"\rfinish_reason\x18\x03 \x01(\x0e2\x1d.tollgate.llm.v1.FinishReasonR\ffinishReason\"\xce\x03\n" +
+	"\rfinish_reason\x18\x03 \x01(\x0e2\x1d.tollgate.llm.v1.FinishReasonR\ffinishReason\x12#\n" +
+	"\rstop_sequence\x18\x04 \x01(\tR\fstopSequence\"\xce\x03\n" +
 	"\x05Usage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\x03R\vinputTokens\x12*\n" +
 	"\x11cache_read_tokens\x18\x02 \x01(\x03R\x0fcacheReadTokens\x121\n" +
@@ -1049,9 +1072,10 @@ const file_tollgate_llm_v1_completion_proto_rawDesc = "" +
 	"\x04part\x18\x01 \x01(\v2\x15.tollgate.llm.v1.PartR\x04part\"a\n" +
 	"\bPartStop\x12\x1c\n" +
 	"\tsignature\x18\x01 \x01(\tR\tsignature\x127\n" +
-	"\tcitations\x18\x02 \x03(\v2\x19.tollgate.llm.v1.CitationR\tcitations\"?\n" +
+	"\tcitations\x18\x02 \x03(\v2\x19.tollgate.llm.v1.CitationR\tcitations\"d\n" +
 	"\x06Finish\x125\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x1d.tollgate.llm.v1.FinishReasonR\x06reason\"m\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1d.tollgate.llm.v1.FinishReasonR\x06reason\x12#\n" +
+	"\rstop_sequence\x18\x02 \x01(\tR\fstopSequence\"m\n" +
 	"\x0fGuardrailNotice\x12\x16\n" +
 	"\x06policy\x18\x01 \x01(\tR\x06policy\x12\x14\n" +
 	"\x05check\x18\x02 \x01(\tR\x05check\x12\x16\n" +
@@ -1059,14 +1083,15 @@ const file_tollgate_llm_v1_completion_proto_rawDesc = "" +
 	"\x05count\x18\x04 \x01(\x05R\x05count\"]\n" +
 	"\vStreamError\x124\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1c.tollgate.llm.v1.ErrorReasonR\x06reason\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*\xba\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*\xd3\x01\n" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
 	"\x14FINISH_REASON_LENGTH\x10\x02\x12\x1c\n" +
 	"\x18FINISH_REASON_TOOL_CALLS\x10\x03\x12 \n" +
 	"\x1cFINISH_REASON_CONTENT_FILTER\x10\x04\x12\x19\n" +
-	"\x15FINISH_REASON_REFUSAL\x10\x05*y\n" +
+	"\x15FINISH_REASON_REFUSAL\x10\x05\x12\x17\n" +
+	"\x13FINISH_REASON_PAUSE\x10\x06*y\n" +
 	"\vUsageSource\x12\x1c\n" +
 	"\x18USAGE_SOURCE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15USAGE_SOURCE_PROVIDER\x10\x01\x12\x1a\n" +

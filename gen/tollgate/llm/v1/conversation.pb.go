@@ -160,6 +160,8 @@ const (
 	Reasoning_EFFORT_MEDIUM Reasoning_Effort = 4
 	// Much.
 	Reasoning_EFFORT_HIGH Reasoning_Effort = 5
+	// More than much, where the model offers it.
+	Reasoning_EFFORT_XHIGH Reasoning_Effort = 6
 )
 
 // Enum value maps for Reasoning_Effort.
@@ -171,6 +173,7 @@ var (
 		3: "EFFORT_LOW",
 		4: "EFFORT_MEDIUM",
 		5: "EFFORT_HIGH",
+		6: "EFFORT_XHIGH",
 	}
 	Reasoning_Effort_value = map[string]int32{
 		"EFFORT_UNSPECIFIED": 0,
@@ -179,6 +182,7 @@ var (
 		"EFFORT_LOW":         3,
 		"EFFORT_MEDIUM":      4,
 		"EFFORT_HIGH":        5,
+		"EFFORT_XHIGH":       6,
 	}
 )
 
@@ -987,7 +991,9 @@ type ToolCall struct {
 	// The tool's name.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// The arguments, as the exact JSON text the model wrote.
-	Arguments     string `protobuf:"bytes,3,opt,name=arguments,proto3" json:"arguments,omitempty"`
+	Arguments string `protobuf:"bytes,3,opt,name=arguments,proto3" json:"arguments,omitempty"`
+	// The provider's signature of the thinking behind the call, sent back unchanged.
+	Signature     string `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1039,6 +1045,13 @@ func (x *ToolCall) GetName() string {
 func (x *ToolCall) GetArguments() string {
 	if x != nil {
 		return x.Arguments
+	}
+	return ""
+}
+
+func (x *ToolCall) GetSignature() string {
+	if x != nil {
+		return x.Signature
 	}
 	return ""
 }
@@ -1798,12 +1811,13 @@ const file_tollgate_llm_v1_conversation_proto_rawDesc = "" +
 	"\x04blob\x18\x01 \x01(\v2\x15.tollgate.llm.v1.BlobB\x06\xbaH\x03\xc8\x01\x01R\x04blob\x12\x1e\n" +
 	"\x05title\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x05title\":\n" +
 	"\x05Audio\x121\n" +
-	"\x04blob\x18\x01 \x01(\v2\x15.tollgate.llm.v1.BlobB\x06\xbaH\x03\xc8\x01\x01R\x04blob\"l\n" +
+	"\x04blob\x18\x01 \x01(\v2\x15.tollgate.llm.v1.BlobB\x06\xbaH\x03\xc8\x01\x01R\x04blob\"\x95\x01\n" +
 	"\bToolCall\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x02id\x12\x1c\n" +
 	"\x04name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04name\x12(\n" +
 	"\targuments\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05(\x80\x80\x80\x02R\targuments\"\x8b\x01\n" +
+	"\xbaH\ar\x05(\x80\x80\x80\x02R\targuments\x12'\n" +
+	"\tsignature\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\tsignature\"\x8b\x01\n" +
 	"\n" +
 	"ToolResult\x12*\n" +
 	"\ftool_call_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\n" +
@@ -1871,11 +1885,11 @@ const file_tollgate_llm_v1_conversation_proto_rawDesc = "" +
 	"\x06strict\x18\x04 \x01(\bR\x06strict\x1a\f\n" +
 	"\n" +
 	"JsonObjectB\b\n" +
-	"\x06format\"\xc0\x02\n" +
+	"\x06format\"\xd3\x02\n" +
 	"\tReasoning\x12C\n" +
 	"\x06effort\x18\x01 \x01(\x0e2!.tollgate.llm.v1.Reasoning.EffortB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06effort\x126\n" +
 	"\rbudget_tokens\x18\x02 \x01(\x03B\f\xbaH\t\"\a\x18\x80\xad\xe2\x04(\x00H\x00R\fbudgetTokens\x88\x01\x01\x12)\n" +
-	"\x10include_thinking\x18\x03 \x01(\bR\x0fincludeThinking\"y\n" +
+	"\x10include_thinking\x18\x03 \x01(\bR\x0fincludeThinking\"\x8b\x01\n" +
 	"\x06Effort\x12\x16\n" +
 	"\x12EFFORT_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vEFFORT_NONE\x10\x01\x12\x12\n" +
@@ -1883,7 +1897,8 @@ const file_tollgate_llm_v1_conversation_proto_rawDesc = "" +
 	"\n" +
 	"EFFORT_LOW\x10\x03\x12\x11\n" +
 	"\rEFFORT_MEDIUM\x10\x04\x12\x0f\n" +
-	"\vEFFORT_HIGH\x10\x05B\x10\n" +
+	"\vEFFORT_HIGH\x10\x05\x12\x10\n" +
+	"\fEFFORT_XHIGH\x10\x06B\x10\n" +
 	"\x0e_budget_tokens*_\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +

@@ -78,7 +78,7 @@ func message(e *stream.Event) *llmv1.StreamEvent {
 	case stream.Usage:
 		out.Event = &llmv1.StreamEvent_Usage{Usage: proto.Clone(e.Tokens).(*llmv1.Usage)} // it waits
 	case stream.Finish:
-		out.Event = &llmv1.StreamEvent_Finish{Finish: &llmv1.Finish{Reason: e.Reason}}
+		out.Event = &llmv1.StreamEvent_Finish{Finish: &llmv1.Finish{Reason: e.Reason, StopSequence: e.Stop}}
 	case stream.Notice:
 		out.Event = &llmv1.StreamEvent_GuardrailNotice{GuardrailNotice: e.Guardrail}
 	case stream.Error:

@@ -50,10 +50,11 @@ type Event struct {
 
 	ID, Model string                 // Start
 	Part      *llmv1.Part            // PartStart
-	Signature string                 // PartStop of thinking
+	Signature string                 // PartStop of thinking or of a tool call
 	Citations []*llmv1.Citation      // PartStop of text
 	Tokens    *llmv1.Usage           // Usage
 	Reason    llmv1.FinishReason     // Finish
+	Stop      string                 // Finish: the stop text that ended it, if known
 	Guardrail *llmv1.GuardrailNotice // Notice
 	Failure   *llmv1.StreamError     // Error
 }

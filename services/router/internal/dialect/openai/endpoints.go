@@ -2,18 +2,18 @@ package openai
 
 import (
 	"net/http"
-	"strconv"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/platform/httpserver"
+	"github.com/tollgate/tollgate/services/router/internal/dialect"
 	"github.com/tollgate/tollgate/services/router/internal/pipeline"
 	"github.com/tollgate/tollgate/services/router/internal/wire/openai"
 )
 
 func (h *Handler) chat(w http.ResponseWriter, r *http.Request, caller *auth.Principal) error {
-	asked, err := options(r.Header)
+	call, err := h.Call(r, caller)
 	if err != nil {
 		return err
 	}
@@ -25,33 +25,13 @@ func (h *Handler) chat(w http.ResponseWriter, r *http.Request, caller *auth.Prin
 	if err != nil {
 		return err
 	}
-	call := &pipeline.Call{
-		RequestID: requestID(r), Principal: caller, Conversation: conversation, Native: native, Options: asked,
-	}
+	call.Native, call.Conversation = native, conversation
 	if native.Stream() {
-		return h.stream(w, r, call, native.IncludeUsage())
+		return h.Stream(w, r, call, dialect.EventStream, openai.NewChunkEncoder(native.IncludeUsage()))
 	}
-	result, err := h.gateway.Generate(r.Context(), call)
-	if err != nil {
-		return err
-	}
-	setReport(w.Header(), result.Report)
-	setCost(w.Header(), result.Report)
-	writeJSON(w, openai.EncodeAnswer(result.Answer, result.Report.GetCitations()))
-	return nil
-}
-
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, call *pipeline.Call, includeUsage bool) error {
-	s := newSink(w, includeUsage)
-	defer s.release()
-	err := h.gateway.Stream(r.Context(), call, s)
-	if err == nil || !s.opened {
-		return err
-	}
-	// Too late for a status. The stream ends with an error event, if it has not
-	// ended with one already, and never as if it were complete.
-	s.fail(err)
-	return nil
+	return h.Generate(w, r, call, func(result *pipeline.Result) []byte {
+		return openai.EncodeAnswer(result.Answer, result.Report.GetCitations())
+	})
 }
 
 func (h *Handler) embed(w http.ResponseWriter, r *http.Request, caller *auth.Principal) error {
@@ -63,67 +43,34 @@ func (h *Handler) embed(w http.ResponseWriter, r *http.Request, caller *auth.Pri
 	if err != nil {
 		return err
 	}
-	result, err := h.gateway.Embed(r.Context(), &pipeline.EmbedCall{
-		RequestID: requestID(r), Principal: caller, Request: &asked.EmbedRequest,
+	result, err := h.Gateway.Embed(r.Context(), &pipeline.EmbedCall{
+		RequestID: httpserver.RequestID(r.Context()), Principal: caller, Request: &asked.EmbedRequest,
 	})
 	if err != nil {
 		return err
 	}
-	setReport(w.Header(), result.Report)
-	setCost(w.Header(), result.Report)
-	writeJSON(w, openai.EncodeEmbeddings(result.Embeddings, asked.Base64))
+	dialect.SetReport(w.Header(), result.Report)
+	dialect.SetCost(w.Header(), result.Report)
+	dialect.WriteJSON(w, openai.EncodeEmbeddings(result.Embeddings, asked.Base64))
 	return nil
 }
 
 func (h *Handler) models(w http.ResponseWriter, _ *http.Request, caller *auth.Principal) error {
 	var ids []string
-	for _, m := range h.gateway.Models(caller) {
+	for _, m := range h.Gateway.Models(caller) {
 		ids = append(ids, m.GetId())
 	}
-	writeJSON(w, openai.EncodeModels(ids))
+	dialect.WriteJSON(w, openai.EncodeModels(ids))
 	return nil
 }
 
 func (h *Handler) model(w http.ResponseWriter, r *http.Request, caller *auth.Principal) error {
 	id := r.PathValue("id")
-	for _, m := range h.gateway.Models(caller) {
+	for _, m := range h.Gateway.Models(caller) {
 		if m.GetId() == id {
-			writeJSON(w, openai.EncodeModel(id))
+			dialect.WriteJSON(w, openai.EncodeModel(id))
 			return nil
 		}
 	}
 	return errs.New(llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND, "").WithField("model")
-}
-
-func writeJSON(w http.ResponseWriter, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body) // the client has gone
-}
-
-func writeError(w http.ResponseWriter, err error) { writeStatus(w, errs.From(err).HTTPStatus(), err) }
-
-// hopeless are the reasons whose status invites a retry that cannot help.
-var hopeless = map[llmv1.ErrorReason]bool{
-	llmv1.ErrorReason_ERROR_REASON_BUDGET_EXCEEDED: true,
-	llmv1.ErrorReason_ERROR_REASON_PROVIDER_AUTH:   true,
-	llmv1.ErrorReason_ERROR_REASON_CONFLICT:        true,
-	llmv1.ErrorReason_ERROR_REASON_ALREADY_EXISTS:  true,
-}
-
-// writeStatus answers with an error in the dialect's form.
-func writeStatus(w http.ResponseWriter, status int, err error) {
-	e := errs.From(err)
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("X-Content-Type-Options", "nosniff")
-	httpserver.SetRetryAfter(header, e)
-	if status == http.StatusUnauthorized {
-		header.Set("WWW-Authenticate", "Bearer")
-	}
-	if hopeless[e.Reason] {
-		header.Set("X-Should-Retry", "false") // the SDKs would by the status
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(openai.AppendError(nil, e)) // the client has gone
 }

@@ -12,16 +12,14 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
+	"github.com/tollgate/tollgate/services/router/internal/dialect/dialecttest"
 	dialect "github.com/tollgate/tollgate/services/router/internal/dialect/openai"
-	"github.com/tollgate/tollgate/services/router/internal/pipeline"
 )
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(nil), goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop")) // of the clients in the tests
 }
-
-var _ dialect.Gateway = (*pipeline.Pipeline)(nil)
 
 const (
 	chat = "/v1/chat/completions"
@@ -70,20 +68,20 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
-	if len(w.calls) > 0 {
-		t.Errorf("%d refused requests reached the pipeline", len(w.calls))
+	if len(w.Calls()) > 0 {
+		t.Errorf("%d refused requests reached the pipeline", len(w.Calls()))
 	}
 }
 
 func TestViewerMayNotAsk(t *testing.T) {
 	w := newWorld(t)
 	mux := http.NewServeMux()
-	dialect.New(w.gateway, keys{auth.RoleViewer}).Register(mux)
+	dialect.New(w.Gateway, dialecttest.Keys{Role: auth.RoleViewer}).Register(mux)
 	r := httptest.NewRequest(http.MethodPost, chat, strings.NewReader(hi))
 	r.Header.Set("Authorization", "Bearer "+key)
 	rec := httptest.NewRecorder()
 	mux.ServeHTTP(rec, r)
-	if rec.Code != http.StatusForbidden || len(w.calls) > 0 {
+	if rec.Code != http.StatusForbidden || len(w.Calls()) > 0 {
 		t.Errorf("got %d", rec.Code)
 	}
 }
@@ -91,7 +89,7 @@ func TestViewerMayNotAsk(t *testing.T) {
 func TestCall(t *testing.T) {
 	w := newWorld(t)
 	w.do(t, "POST", chat, hi, "X-Tollgate-Collections", "handbook, collections/faq", "X-Tollgate-Context", "none")
-	call := w.calls[0]
+	call := w.Calls()[0]
 	if !slices.Equal(call.Options.GetCollections(), []string{"collections/handbook", "collections/faq"}) || !call.Options.GetNoContext() {
 		t.Errorf("options %v", call.Options)
 	}
@@ -122,7 +120,7 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("stream, %s: %q, want %q", name, got, value)
 		}
 	}
-	w.report.Unpriced = true
+	w.Report.Unpriced = true
 	if resp, _ = w.do(t, "POST", chat, hi); resp.Header.Get("X-Tollgate-Cost-Nanousd") != "" {
 		t.Error("an unpriced model has a cost")
 	}
@@ -145,7 +143,7 @@ func TestStreamIsUntouched(t *testing.T) {
 
 func TestStreamErrorHasNoEnd(t *testing.T) {
 	w := newWorld(t)
-	w.after, w.reason = 3, llmv1.ErrorReason_ERROR_REASON_STREAM_INTERRUPTED
+	w.After, w.Reason = 3, llmv1.ErrorReason_ERROR_REASON_STREAM_INTERRUPTED
 	resp, got := w.do(t, "POST", chat, live)
 	if resp.StatusCode != 200 || strings.Contains(got, "[DONE]") || strings.Count(got, `data: {"error":`) != 1 ||
 		!strings.HasSuffix(got, `"code":"stream_interrupted"}}`+"\n\n") {

@@ -50,7 +50,7 @@ func TestSDKChat(t *testing.T) {
 	for name, foreign := range map[string]bool{"native": false, "foreign": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.foreign = foreign
+			w.Foreign = foreign
 			client := sdk(w)
 			p := params("gpt-4o-mini", "one two\n\"three\" 😀")
 			p.N = param.NewOpt[int64](2)
@@ -82,7 +82,7 @@ func TestSDKTools(t *testing.T) {
 	for name, foreign := range map[string]bool{"native": false, "foreign": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.foreign = foreign
+			w.Foreign = foreign
 			client := sdk(w)
 			p := params("gpt-4o-mini", "look it up")
 			p.Tools = []openai.ChatCompletionToolUnionParam{openai.ChatCompletionFunctionTool(shared.FunctionDefinitionParam{
@@ -175,7 +175,7 @@ func TestSDKErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		w := newWorld(t)
-		w.err = errs.New(tt.reason, "").WithRetryAfter(1500 * time.Millisecond)
+		w.Err = errs.New(tt.reason, "").WithRetryAfter(1500 * time.Millisecond)
 		client := sdk(w)
 		_, whole := client.Chat.Completions.New(t.Context(), params("m", "x"))
 		_, streamed := collect(t, w, params("m", "x"))
@@ -213,7 +213,7 @@ func TestSDKStreamFaults(t *testing.T) {
 			t.Errorf("%s: leaks %v", model, err)
 		}
 	}
-	w.after, w.reason = 4, llmv1.ErrorReason_ERROR_REASON_OUTPUT_BLOCKED
+	w.After, w.Reason = 4, llmv1.ErrorReason_ERROR_REASON_OUTPUT_BLOCKED
 	got, err := collect(t, w, params("m", "one two three four"))
 	if err != nil || got.Choices[0].FinishReason != "content_filter" {
 		t.Errorf("blocked: got %+v, %v", got.Choices, err)
@@ -222,7 +222,7 @@ func TestSDKStreamFaults(t *testing.T) {
 
 func TestSDKDisconnectStopsTheProvider(t *testing.T) {
 	w := newWorld(t)
-	w.ended = make(chan error, 1)
+	w.Ended = make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	client := sdk(w)
 	s := client.Chat.Completions.NewStreaming(ctx, params(providertest.Stall, "one two three four"))
@@ -232,7 +232,7 @@ func TestSDKDisconnectStopsTheProvider(t *testing.T) {
 	cancel()
 	_ = s.Close()
 	select {
-	case err := <-w.ended:
+	case err := <-w.Ended:
 		if !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_CANCELLED) {
 			t.Errorf("got %v", err)
 		}

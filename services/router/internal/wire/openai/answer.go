@@ -152,7 +152,7 @@ func (a *answer) readMessage(c *choice) {
 		case "annotations":
 			start := a.ValueStart()
 			c.citations = a.scanner.citations()
-			c.annotations = jsonscan.Span{start, a.At}
+			c.annotations = jsonscan.Span{Start: start, End: a.At}
 		default:
 			a.Skip()
 		}

@@ -171,7 +171,7 @@ func (d *ChunkDecoder) choice() {
 		case "index":
 			index, known = d.Integer()
 		case "delta":
-			if delta = (jsonscan.Span{d.ValueStart(), 0}); known {
+			if delta = (jsonscan.Span{Start: d.ValueStart(), End: 0}); known {
 				d.deltaOf(index)
 			} else {
 				d.Skip()

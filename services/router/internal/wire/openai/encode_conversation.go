@@ -6,6 +6,7 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/conversation"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
@@ -18,7 +19,7 @@ func EncodeConversation(r *provider.Request, stream bool) ([]byte, error) {
 	e.raw(`{"model":`)
 	e.text(r.Model)
 	e.raw(`,"messages":[`)
-	for _, m := range contextIn(c, r.Context) {
+	for _, m := range conversation.WithContext(c, r.Context) {
 		e.message(m)
 	}
 	e.raw(`]`)

@@ -2,10 +2,8 @@ package openai
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
-	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
@@ -34,7 +32,7 @@ func (r *Request) Render(to *provider.Request, stream bool) ([]byte, error) {
 
 // insert makes the edit that puts the context block in its place.
 func (c contextPlace) insert(block string, behindOthers bool) jsonscan.Edit {
-	e := jsonscan.Edit{Span: jsonscan.Span{c.at, c.at}, Text: block}
+	e := jsonscan.Edit{Span: jsonscan.Span{Start: c.at, End: c.at}, Text: block}
 	switch c.kind {
 	case placeString:
 		e.After = `\n\n`
@@ -54,7 +52,7 @@ func (c contextPlace) insert(block string, behindOthers bool) jsonscan.Edit {
 // streamEdits makes stream and stream_options what the gateway needs: with a
 // stream, usage is always asked for.
 func (r *Request) streamEdits(edits []jsonscan.Edit, stream bool) []jsonscan.Edit {
-	top := jsonscan.Span{r.body, r.body}
+	top := jsonscan.Span{Start: r.body, End: r.body}
 	options := r.streamOptions
 	if stream != r.stream.value {
 		if r.stream.present {
@@ -74,7 +72,7 @@ func (r *Request) streamEdits(edits []jsonscan.Edit, stream bool) []jsonscan.Edi
 		if !r.emptyOptions() {
 			after += ","
 		}
-		edits = append(edits, jsonscan.Edit{Span: jsonscan.Span{options.Start + 1, options.Start + 1}, Before: after})
+		edits = append(edits, jsonscan.Edit{Span: jsonscan.Span{Start: options.Start + 1, End: options.Start + 1}, Before: after})
 	case r.optionsNull.present:
 		edits = append(edits, jsonscan.Edit{Span: r.optionsNull.Span, Before: `{"include_usage":true}`})
 	default:
@@ -90,30 +88,4 @@ func (r *Request) emptyOptions() bool {
 		}
 	}
 	return true
-}
-
-// contextIn puts a context block into a canonical conversation where Render
-// puts it into a native one. The conversation itself is left alone.
-func contextIn(c *llmv1.Conversation, block string) []*llmv1.Message {
-	messages := c.GetMessages()
-	if block == "" {
-		return messages
-	}
-	messages = slices.Clone(messages)
-	for i, m := range slices.Backward(messages) {
-		if m.GetRole() == llmv1.Role_ROLE_USER {
-			messages[i] = &llmv1.Message{Role: m.GetRole(), Name: m.GetName(), Parts: withContext(m.GetParts(), block)}
-			return messages
-		}
-	}
-	return append(messages, &llmv1.Message{Role: llmv1.Role_ROLE_USER, Parts: []*llmv1.Part{newText(block)}})
-}
-
-func withContext(parts []*llmv1.Part, block string) []*llmv1.Part {
-	if len(parts) == 1 {
-		if text := parts[0].GetText(); text != nil {
-			return []*llmv1.Part{newText(block + "\n\n" + text.GetText())}
-		}
-	}
-	return append([]*llmv1.Part{newText(block)}, parts...)
 }

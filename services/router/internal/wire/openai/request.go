@@ -199,7 +199,7 @@ func (p *parser) flag(f *flag, at *jsonscan.Path) error {
 // noteNull remembers an explicit null that a rendered request must replace:
 // which of two members of one name counts is anybody's guess.
 func (p *parser) noteNull(name string) {
-	null := flag{Span: jsonscan.Span{p.At - len("null"), p.At}, present: true}
+	null := flag{Span: jsonscan.Span{Start: p.At - len("null"), End: p.At}, present: true}
 	switch name {
 	case "stream":
 		p.req.stream = null
@@ -227,7 +227,7 @@ func (p *parser) streamOptions(at *jsonscan.Path) error {
 			continue
 		}
 		if p.Null() {
-			options.includeUsage = flag{Span: jsonscan.Span{p.At - len("null"), p.At}, present: true}
+			options.includeUsage = flag{Span: jsonscan.Span{Start: p.At - len("null"), End: p.At}, present: true}
 			continue
 		}
 		if err := p.flag(&options.includeUsage, &jsonscan.Path{Parent: at, Name: name}); err != nil {

@@ -394,7 +394,7 @@ func TestRenderProperty(t *testing.T) {
 		}
 		conversation.Revise(c, to.Revisions)
 		c.Model = "other"
-		c.Messages = contextIn(c, to.Context)
+		c.Messages = conversation.WithContext(c, to.Context)
 		if got.Stream() != streamed || got.IncludeUsage() != streamed {
 			t.Fatalf("stream %v, usage %v: %s", got.Stream(), got.IncludeUsage(), out)
 		}

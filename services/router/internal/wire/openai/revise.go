@@ -82,5 +82,5 @@ func (a *answer) addCitations(edits []jsonscan.Edit, c *choice, to *llmv1.Candid
 	if c.annotations.End > 0 {
 		return append(edits, jsonscan.Edit{Span: c.annotations, Before: written})
 	}
-	return append(edits, jsonscan.Edit{Span: jsonscan.Span{c.message, c.message}, Before: `"annotations":` + written + `,`})
+	return append(edits, jsonscan.Edit{Span: jsonscan.Span{Start: c.message, End: c.message}, Before: `"annotations":` + written + `,`})
 }

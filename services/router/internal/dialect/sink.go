@@ -1,4 +1,4 @@
-package openai
+package dialect
 
 import (
 	"net/http"
@@ -10,7 +10,6 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/pipeline"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
-	"github.com/tollgate/tollgate/services/router/internal/wire/openai"
 )
 
 // Bounds of writing to a client.
@@ -26,12 +25,27 @@ const (
 // buffers holds the memory that frames are written in.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// sink writes a stream as server-sent events. What is known before the first
+// Encoder writes a stream in the client's wire format. It appends to dst and
+// returns it.
+type Encoder interface {
+	// Sources are the passages that the prompt was given; those that the text
+	// refers to by their marker are cited, where the format can say so.
+	Sources(sources []*llmv1.Citation)
+	// Append writes a chunk.
+	Append(dst []byte, c *stream.Chunk) []byte
+	// End ends the stream well.
+	End(dst []byte) []byte
+	// Fail ends it with an error, unless it has ended.
+	Fail(dst []byte, err error) []byte
+}
+
+// sink writes a stream through an encoder. What is known before the first
 // content goes into headers, the rest into trailers.
 type sink struct {
 	w        http.ResponseWriter
 	control  *http.ResponseController
-	encoder  *openai.ChunkEncoder
+	encoder  Encoder
+	media    string
 	buffer   *[]byte
 	extended time.Time
 	opened   bool
@@ -39,9 +53,9 @@ type sink struct {
 
 var _ pipeline.Sink = (*sink)(nil)
 
-func newSink(w http.ResponseWriter, includeUsage bool) *sink {
+func newSink(w http.ResponseWriter, media string, encoder Encoder) *sink {
 	return &sink{
-		w: w, control: http.NewResponseController(w), encoder: openai.NewChunkEncoder(includeUsage),
+		w: w, control: http.NewResponseController(w), encoder: encoder, media: media,
 		buffer: buffers.Get().(*[]byte),
 	}
 }
@@ -59,10 +73,10 @@ func (s *sink) release() {
 // Open implements pipeline.Sink.
 func (s *sink) Open(report *routerv1.RequestReport) {
 	h := s.w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Content-Type", s.media)
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Accel-Buffering", "no") // a proxy in front must not gather chunks
-	setReport(h, report)
+	SetReport(h, report)
 	h.Del(headerGuardrail)
 	h.Set("Trailer", headerCost+", "+headerGuardrail)
 	s.encoder.Sources(report.GetCitations())
@@ -78,7 +92,7 @@ func (s *sink) WriteChunk(c *stream.Chunk) error {
 // Finish implements pipeline.Sink.
 func (s *sink) Finish(report *routerv1.RequestReport) error {
 	err := s.write(s.encoder.End((*s.buffer)[:0]))
-	setCost(s.w.Header(), report)
+	SetCost(s.w.Header(), report)
 	s.w.Header().Set(headerGuardrail, guardrail(report))
 	return err
 }

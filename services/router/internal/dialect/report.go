@@ -1,4 +1,4 @@
-package openai
+package dialect
 
 import (
 	"net/http"
@@ -18,8 +18,8 @@ const (
 	headerGuardrail = "X-Tollgate-Guardrail"
 )
 
-// setReport sets what is known once a target answers.
-func setReport(h http.Header, r *routerv1.RequestReport) {
+// SetReport sets what is known once a target answers.
+func SetReport(h http.Header, r *routerv1.RequestReport) {
 	if id := r.GetRequestId(); id != "" {
 		h.Set(headerRequestID, id)
 	}
@@ -29,9 +29,9 @@ func setReport(h http.Header, r *routerv1.RequestReport) {
 	h.Set(headerGuardrail, guardrail(r))
 }
 
-// setCost sets what only the whole answer shows. A model without a price has
+// SetCost sets what only the whole answer shows. A model without a price has
 // no cost, which is not the same as a cost of 0.
-func setCost(h http.Header, r *routerv1.RequestReport) {
+func SetCost(h http.Header, r *routerv1.RequestReport) {
 	if !r.GetUnpriced() {
 		h.Set(headerCost, strconv.FormatInt(r.GetCostNanousd(), 10))
 	}
