@@ -2,7 +2,7 @@
 // what it knows from the provider itself, down to the classes of its errors.
 import { after, before, describe } from 'node:test';
 import assert from 'node:assert/strict';
-import { startGateway } from './gateway.mjs';
+import { start } from './cases/gateway.mjs';
 import { startUpstream } from './upstream.mjs';
 import { chat } from './cases/chat.mjs';
 import { streaming } from './cases/streaming.mjs';
@@ -17,7 +17,7 @@ const env = { gateway: null, upstream: null };
 describe('openai-node against tollgate', { timeout: 180_000 }, () => {
   before(async () => {
     env.upstream = await startUpstream();
-    env.gateway = await startGateway(env.upstream.url);
+    env.gateway = await start(env.upstream.url);
   });
   after(async () => {
     const code = await env.gateway?.stop();

@@ -1,7 +1,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
-import { MAX_BODY } from '../gateway.mjs';
+import { MAX_BODY } from '../stage/gateway.mjs';
 import { KEY } from '../upstream.mjs';
 
 const ask = (more = {}) => ({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Hello' }], ...more });

@@ -1,22 +1,16 @@
-// Starts the tollgate binary against the fake provider, with a configuration
-// and data of its own.
+// Starts the tollgate binary with a configuration and data of its own.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import OpenAI from 'openai';
-import { KEY } from './upstream.mjs';
 
 /** The most bytes that a request may have here. */
 export const MAX_BODY = 1 << 20;
 
-const MODELS = ['gpt-4o-mini', 'endless', 'cut', 'broken', 'refuses', 'text-embedding-3-small'];
-
-function configuration(upstream, ports) {
+function configuration(rest, ports) {
   const [http, router, guardrail, rag, billing] = ports.map((port) => `127.0.0.1:${port}`);
-  const route = (model, targets) => `  - {model: ${model}, targets: [${targets}]}`;
   return `
 http: {addr: "${http}", max_body: ${MAX_BODY}, drain_timeout: 3s}
 grpc:
@@ -25,38 +19,20 @@ grpc:
   rag: {addr: "${rag}"}
   billing: {addr: "${billing}"}
 telemetry: {metrics_addr: ""}
-targets:
-  - name: main
-    provider: openai # its models have prices, so that budgets bite
-    base_url: ${upstream}/v1
-    api_key: \${CONFORMANCE_UPSTREAM_KEY}
-    models: [${MODELS}]
-    retries: 0
-  - name: dead
-    provider: openai-compatible
-    base_url: ${upstream}/dead/v1
-    api_key: \${CONFORMANCE_UPSTREAM_KEY}
-    models: [gpt-4o-mini]
-    retries: 0
-routes:
-${MODELS.map((model) => route(model, 'main')).join('\n')}
-  - model: resilient
-    strategy: priority
-    targets: [{name: dead, model: gpt-4o-mini}, {name: main, model: gpt-4o-mini}]
-`;
+${rest}`;
 }
 
-/** Starts a gateway; resolves when it is ready. */
-export async function startGateway(upstream) {
+/** Starts a gateway with these targets and routes; resolves when it is ready. */
+export async function startGateway(targetsAndRoutes, variables) {
   const binary = process.env.TOLLGATE_BIN;
   if (!binary) throw new Error('TOLLGATE_BIN must hold the path of the tollgate binary');
   const dir = await mkdtemp(join(tmpdir(), 'tollgate-conformance-'));
   const ports = await freePorts(5);
   const config = join(dir, 'tollgate.yaml');
   const data = join(dir, 'data');
-  await writeFile(config, configuration(upstream, ports), { mode: 0o600 });
+  await writeFile(config, configuration(targetsAndRoutes, ports), { mode: 0o600 });
   const child = spawn(binary, ['serve', '--config', config], {
-    env: { PATH: process.env.PATH, HOME: dir, TOLLGATE_DATA_DIR: data, CONFORMANCE_UPSTREAM_KEY: KEY },
+    env: { PATH: process.env.PATH, HOME: dir, TOLLGATE_DATA_DIR: data, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log = [];
@@ -103,11 +79,6 @@ class Gateway {
     throw new Error('tollgate is not ready after a minute');
   }
 
-  /** An official client. It does not retry, so that each test sees the first answer. */
-  client(apiKey = this.adminKey) {
-    return new OpenAI({ baseURL: `${this.url}/v1`, apiKey, maxRetries: 0, timeout: 30_000 });
-  }
-
   /** Calls our own REST API as the administrator. */
   async rest(method, path, body) {
     const response = await fetch(this.url + path, {
@@ -120,10 +91,11 @@ class Gateway {
     return JSON.parse(text);
   }
 
-  /** Makes a virtual key; returns its name and secret. */
+  /** Makes a virtual key; returns its name, its secret and what AWS SDKs sign with. */
   async createKey(key) {
     const made = await this.rest('POST', '/api/v1/keys', { key: { displayName: 'conformance', roles: ['ROLE_DEVELOPER'], ...key } });
-    return { name: made.key.name, secret: made.secret };
+    const { secret, awsAccessKeyId, awsSecretAccessKey } = made;
+    return { name: made.key.name, secret, awsAccessKeyId, awsSecretAccessKey };
   }
 
   async stop() {

@@ -1,0 +1,162 @@
+"""What stands beside the grid: agents, and calls that have no provider family."""
+
+import os
+
+import boto3
+from botocore.config import Config
+from langchain_anthropic import ChatAnthropic
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from langgraph.prebuilt import create_react_agent
+
+from clients import anthropic_messages, bedrock_converse, gemini, openai_chat, openai_responses
+from cells import same, words
+from conversation import Ask, User
+
+CITY, ZONE = "Zürich 🗼", "Europe/Zurich"
+
+
+def every(matrix: dict, gateway):
+    """Yields (client, family, what, run)."""
+    for label, family in matrix["families"].items():
+        model = family["model"] + "~parallel-tools"
+        for chat in (chat_openai, chat_anthropic):
+            name = chat.__name__.removeprefix("chat_")
+            yield "langgraph", label, f"ReAct agent ({name})", lambda chat=chat, model=model: agent(chat(gateway, model))
+            yield "langgraph", label, f"ReAct agent, streamed ({name})", lambda chat=chat, model=model: streamed(chat(gateway, model))
+    once = {
+        "openai": [models, embeddings, moderations, previous_response],
+        "anthropic": [count_tokens],
+        "boto3": [list_foundation_models, bearer],
+        "google-genai": [gemini_count_tokens, gemini_embed],
+    }
+    for client, runs in once.items():
+        for run in runs:
+            yield client, "gateway", run.__doc__.rstrip("."), lambda run=run: run(matrix, gateway)
+
+
+def chat_openai(gateway, model):
+    return ChatOpenAI(model=model, base_url=gateway.url + "/v1", api_key=gateway.key, max_retries=0, timeout=30, stream_usage=True)
+
+
+def chat_anthropic(gateway, model):
+    return ChatAnthropic(
+        model=model, base_url=gateway.url + gateway.paths["anthropic"], api_key=gateway.key, max_retries=0, timeout=30, max_tokens=1024
+    )
+
+
+def toolbox():
+    from typing import Literal
+
+    used = []
+
+    @tool
+    def get_weather(city: Literal["Zürich 🗼"], days: int) -> str:
+        """The weather of a city."""
+        used.append(("get_weather", city, days))
+        return "18 degrees"
+
+    @tool
+    def get_time(zone: Literal["UTC", "Europe/Zurich"]) -> str:
+        """The time of a zone."""
+        used.append(("get_time", zone))
+        return "12:05"
+
+    return used, [get_weather, get_time]
+
+
+ANSWER = "The tools said: 18 degrees | 12:05. You said: How is the weather, and what time is it?"
+QUESTION = {"messages": [("user", "How is the weather, and what time is it?")]}
+
+
+def agent(chat) -> None:
+    used, tools = toolbox()
+    messages = create_react_agent(chat, tools).invoke(QUESTION)["messages"]
+    same("answer", messages[-1].text, ANSWER)
+    same("tools used", sorted(used), [("get_time", ZONE), ("get_weather", CITY, 7)])
+    same("kinds of messages", [m.type for m in messages], ["human", "ai", "tool", "tool", "ai"])
+    assert messages[-1].usage_metadata["input_tokens"] > 0, "no usage"
+
+
+def streamed(chat) -> None:
+    used, tools = toolbox()
+    text, pieces = "", 0
+    for message, about in create_react_agent(chat, tools).stream(QUESTION, stream_mode="messages"):
+        if about["langgraph_node"] == "agent" and used and message.text:
+            text, pieces = text + message.text, pieces + 1
+    same("answer", text, ANSWER)
+    same("tools used", sorted(used), [("get_time", ZONE), ("get_weather", CITY, 7)])
+    assert pieces > 3, f"the answer came in {pieces} pieces"
+
+
+def models(matrix, gateway):
+    """models.list."""
+    ids = [m.id for m in openai_chat.Client(gateway).sdk.models.list()]
+    assert "text-embedding-3-small" in ids, f"the models are {ids}"
+
+
+def embeddings(matrix, gateway):
+    """embeddings.create."""
+    got = openai_chat.Client(gateway).sdk.embeddings.create(model="text-embedding-3-small", input=["one two", "three"])
+    same("indices", [d.index for d in got.data], [0, 1])
+    assert got.data[0].embedding != got.data[1].embedding and len(got.data[0].embedding) > 1
+    same("tokens", got.usage.prompt_tokens, 3)
+
+
+def moderations(matrix, gateway):
+    """moderations.create."""
+    got = openai_chat.Client(gateway).sdk.moderations.create(input=["Good morning, neighbour.", "I will kill you, you worthless idiot."])
+    same("flagged", [r.flagged for r in got.results], [False, True])
+
+
+def previous_response(matrix, gateway):
+    """responses.create with previous_response_id."""
+    sdk = openai_responses.Client(gateway).sdk
+    model = matrix["families"]["anthropic"]["model"]
+    first = sdk.responses.create(model=model, input="one two three")
+    second = sdk.responses.create(model=model, input="four", previous_response_id=first.id)
+    same("text", second.output_text, "You said: four")
+    same("input tokens", second.usage.input_tokens, words("one two three", first.output_text, "four"))
+    same("kept", sdk.responses.retrieve(first.id).output_text, first.output_text)
+
+
+def count_tokens(matrix, gateway):
+    """messages.count_tokens."""
+    sdk = anthropic_messages.Client(gateway).sdk
+    got = sdk.messages.count_tokens(model=matrix["families"]["anthropic"]["model"], messages=[{"role": "user", "content": "one two three"}])
+    assert got.input_tokens >= 3, got
+
+
+def list_foundation_models(matrix, gateway):
+    """list_foundation_models."""
+    got = bedrock_converse.connect(gateway, "bedrock").list_foundation_models()["modelSummaries"]
+    assert got and all(m["modelId"] and m["modelArn"] and m["outputModalities"] for m in got), got
+
+
+def bearer(matrix, gateway):
+    """converse with AWS_BEARER_TOKEN_BEDROCK."""
+    os.environ["AWS_BEARER_TOKEN_BEDROCK"] = gateway.key
+    try:
+        sdk = boto3.client(
+            "bedrock-runtime",
+            endpoint_url=gateway.url + gateway.paths["bedrock"],
+            region_name="us-east-1",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+    finally:
+        del os.environ["AWS_BEARER_TOKEN_BEDROCK"]
+    answer = sdk.converse(modelId=matrix["families"]["bedrock"]["model"], messages=[{"role": "user", "content": [{"text": "one"}]}])
+    same("text", answer["output"]["message"]["content"][0]["text"], "You said: one")
+
+
+def gemini_count_tokens(matrix, gateway):
+    """models.count_tokens."""
+    got = gemini.Client(gateway).sdk.models.count_tokens(model=matrix["families"]["gemini"]["model"], contents="one two three")
+    assert got.total_tokens >= 3, got
+
+
+def gemini_embed(matrix, gateway):
+    """models.embed_content."""
+    got = gemini.Client(gateway).sdk.models.embed_content(model="text-embedding-3-small", contents=["one two", "three"])
+    same("embeddings", len(got.embeddings), 2)
+    assert got.embeddings[0].values != got.embeddings[1].values

@@ -1,0 +1,30 @@
+// The gateway's configuration for the grid: a target for each provider family,
+// and routes that let the model's name choose the family.
+
+const PROVIDERS = {
+  openai: (place) => ({ base_url: `${place.url}/v1`, api_key: place.key }),
+  anthropic: (place) => ({ base_url: place.url, api_key: place.key }),
+  gemini: (place) => ({ base_url: place.url, api_key: place.key }),
+  bedrock: aws,
+  sagemaker: aws,
+};
+
+function aws(place) {
+  return {
+    base_url: place.url,
+    region: 'us-east-1',
+    aws: { access_key_id: place.awsAccessKeyId, secret_access_key: place.awsSecretAccessKey, ...(place.control && { control_url: place.control }) },
+  };
+}
+
+/** Targets and routes, in YAML; JSON is YAML. */
+export function configuration(matrix, places) {
+  const targets = [];
+  const routes = [];
+  for (const [name, family] of Object.entries(matrix.families)) {
+    targets.push({ name, provider: family.provider, models: '*', retries: 0, ...PROVIDERS[name](places[name]) });
+    routes.push({ model: family.routes, targets: [name] });
+  }
+  routes.push({ model: 'text-embedding-*', targets: ['openai'] });
+  return `targets: ${JSON.stringify(targets)}\nroutes: ${JSON.stringify(routes)}\n`;
+}

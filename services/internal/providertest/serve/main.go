@@ -1,0 +1,45 @@
+// Command serve runs the fake providers on ports of loopback, for clients that
+// are not written in Go. It prints where they are as one line of JSON, and runs
+// until its standard input ends.
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"log"
+	"os"
+
+	"github.com/tollgate/tollgate/services/internal/providertest"
+	"github.com/tollgate/tollgate/services/internal/providertest/anthropic"
+)
+
+// key is the credential that providers with keys ask for.
+const key = "sk-upstream-0123456789"
+
+// place is where a provider is, and what it asks for.
+type place struct {
+	URL string `json:"url"`
+	Key string `json:"key"`
+}
+
+func main() {
+	host := &lifetime{}
+	defer host.end()
+	if err := json.NewEncoder(os.Stdout).Encode(start(host)); err != nil {
+		log.Print(err)
+		return
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin) // until whoever started this has gone
+}
+
+// start starts every provider.
+func start(host *lifetime) map[string]place {
+	openai, claude := providertest.New(host), anthropic.New(host)
+	for _, h := range []*providertest.Host{openai.Host, claude.Host} {
+		h.Key = key
+	}
+	return map[string]place{
+		"openai":    {openai.URL, key},
+		"anthropic": {claude.URL, key},
+	}
+}
