@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/tollgate/tollgate/gen/openapi"
 	accountv1 "github.com/tollgate/tollgate/gen/tollgate/account/v1"
@@ -56,9 +55,8 @@ func (a *App) serveHTTP(ctx context.Context, t *telemetry.Telemetry) error {
 // Each service authenticates the caller itself.
 func (a *App) restGateway(ctx context.Context) (http.Handler, error) {
 	mux := runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
-			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},
-		}),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, restJSON),
+		runtime.WithMarshalerOption(eventStream, restEvents{restJSON}),
 		runtime.WithErrorHandler(restError),
 		runtime.WithIncomingHeaderMatcher(restHeader),
 		runtime.WithMetadata(restRequestID),
@@ -107,12 +105,12 @@ func restRequestID(ctx context.Context, _ *http.Request) metadata.MD {
 }
 
 // restError writes an error as google.rpc.Status, with the HTTP status of its reason.
-func restError(_ context.Context, _ *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+func restError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 	e := restReason(err)
 	httpserver.SetRetryAfter(w.Header(), e)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.HTTPStatus())
-	body, err := m.Marshal(e.GRPCStatus().Proto())
+	body, err := restJSON.Marshal(e.GRPCStatus().Proto())
 	if err != nil {
 		body = []byte(`{"code":13,"message":"internal error"}`)
 	}

@@ -55,7 +55,7 @@ func (d *deployment) restRaw(key, method, path string, in proto.Message) (int, [
 	return resp.StatusCode, data
 }
 
-func (d *deployment) do(ctx context.Context, key, method, path string, body io.Reader) *http.Response {
+func (d *deployment) do(ctx context.Context, key, method, path string, body io.Reader, headers ...string) *http.Response {
 	d.t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, d.url+path, body)
 	if err != nil {
@@ -63,6 +63,9 @@ func (d *deployment) do(ctx context.Context, key, method, path string, body io.R
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		d.t.Fatalf("%s %s: %v", method, path, err)

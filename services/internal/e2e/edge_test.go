@@ -154,23 +154,48 @@ func rest(t *testing.T, d *deployment, _ *upstream) {
 	}
 }
 
+// restStream reads a stream as lines of JSON, and as server-sent events by a
+// client that accepts those.
 func restStream(t *testing.T, d *deployment, _ *upstream) {
-	body := `{"conversation":{"model":"` + modelPlain + `","messages":[{"role":"ROLE_USER","parts":[{"text":{"text":"hello"}}]}]}}`
-	resp := d.do(timeout(t), d.key, http.MethodPost, "/api/v1/generate:stream", strings.NewReader(body))
+	for accept, prefix := range map[string]string{"": "", "text/event-stream": "data: "} {
+		resp := d.do(timeout(t), d.key, http.MethodPost, "/api/v1/generate:stream", strings.NewReader(restBody(modelPlain)), "Accept", accept)
+		defer resp.Body.Close()
+		if got := resp.Header.Get("Content-Type"); accept != "" && got != accept {
+			t.Errorf("accepting %q: %s", accept, got)
+		}
+		restMessages(t, resp.Body, prefix)
+	}
+	resp := d.do(timeout(t), d.key, http.MethodPost, "/api/v1/generate:stream", strings.NewReader(restBody("no-such-model")), "Accept", "text/event-stream")
 	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusNotFound || !strings.Contains(string(text), "MODEL_NOT_FOUND") {
+		t.Errorf("an error before the first event: %s %q %v", resp.Status, text, err)
+	}
+}
+
+func restBody(model string) string {
+	return `{"conversation":{"model":"` + model + `","messages":[{"role":"ROLE_USER","parts":[{"text":{"text":"hello"}}]}]}}`
+}
+
+func restMessages(t *testing.T, body io.Reader, prefix string) {
+	t.Helper()
 	var kinds []string
 	var report *routerv1.RequestReport
-	lines := bufio.NewScanner(resp.Body)
+	lines := bufio.NewScanner(body)
 	for lines.Scan() {
+		text, ok := strings.CutPrefix(lines.Text(), prefix)
+		if text == "" && prefix != "" {
+			continue
+		}
 		var line struct {
 			Result json.RawMessage `json:"result"`
 		}
 		var message routerv1.StreamGenerateResponse
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			t.Fatal(err)
+		if err := json.Unmarshal([]byte(text), &line); err != nil || !ok {
+			t.Fatalf("%v in %q", err, lines.Text())
 		}
 		if err := protojson.Unmarshal(line.Result, &message); err != nil {
-			t.Fatalf("%v in %s", err, lines.Text())
+			t.Fatalf("%v in %s", err, text)
 		}
 		switch message.GetEvent().GetEvent().(type) {
 		case *llmv1.StreamEvent_TextDelta:
