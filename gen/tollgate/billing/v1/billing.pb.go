@@ -531,7 +531,8 @@ type UsageRecord struct {
 	Last bool `protobuf:"varint,14,opt,name=last,proto3" json:"last,omitempty"`
 	// The trace, 32 hex digits; may be empty.
 	TraceId string `protobuf:"bytes,15,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
-	// The caller's labels.
+	// The caller's labels, and the router's own, which begin with "tollgate.":
+	// tollgate.tokenizer is what counted a usage that is estimated.
 	Metadata      map[string]string `protobuf:"bytes,16,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2510,7 +2511,7 @@ const file_tollgate_billing_v1_billing_proto_rawDesc = "" +
 	"\x04hold\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04hold\x12\x12\n" +
 	"\x04last\x18\x0e \x01(\bR\x04last\x12\"\n" +
 	"\btrace_id\x18\x0f \x01(\tB\a\xbaH\x04r\x02\x18 R\atraceId\x12T\n" +
-	"\bmetadata\x18\x10 \x03(\v2..tollgate.billing.v1.UsageRecord.MetadataEntryB\b\xbaH\x05\x9a\x01\x02\x10 R\bmetadata\x1a;\n" +
+	"\bmetadata\x18\x10 \x03(\v2..tollgate.billing.v1.UsageRecord.MetadataEntryB\b\xbaH\x05\x9a\x01\x02\x10(R\bmetadata\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"V\n" +

@@ -381,7 +381,10 @@ type RequestReport struct {
 	// The sources that were put into the prompt.
 	Citations []*v1.Citation `protobuf:"bytes,7,rep,name=citations,proto3" json:"citations,omitempty"`
 	// Why it went where it went, if asked for.
-	Decision      *RouteDecision `protobuf:"bytes,8,opt,name=decision,proto3" json:"decision,omitempty"`
+	Decision *RouteDecision `protobuf:"bytes,8,opt,name=decision,proto3" json:"decision,omitempty"`
+	// What the target that answered cannot be told and so was not, by the names
+	// that the client's dialect has for it, for example "seed".
+	Dropped       []string `protobuf:"bytes,9,rep,name=dropped,proto3" json:"dropped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -468,6 +471,13 @@ func (x *RequestReport) GetCitations() []*v1.Citation {
 func (x *RequestReport) GetDecision() *RouteDecision {
 	if x != nil {
 		return x.Decision
+	}
+	return nil
+}
+
+func (x *RequestReport) GetDropped() []string {
+	if x != nil {
+		return x.Dropped
 	}
 	return nil
 }
@@ -725,7 +735,19 @@ type Model struct {
 	// The name, as clients write it in a request.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The targets that may answer, in the route's order.
-	Targets       []string `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"`
+	Targets []string `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"`
+	// The most tokens that it reads at once; with several targets the least of
+	// theirs. 0 if not known, here as below.
+	ContextTokens int64 `protobuf:"varint,3,opt,name=context_tokens,json=contextTokens,proto3" json:"context_tokens,omitempty"`
+	// The most tokens that an answer may have, likewise.
+	OutputTokens int64 `protobuf:"varint,4,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	// What every target of it reads: "text", "image", "document", "audio", "video".
+	InputModalities []string `protobuf:"bytes,5,rep,name=input_modalities,json=inputModalities,proto3" json:"input_modalities,omitempty"`
+	// The line of models that it belongs to, for example "claude-sonnet".
+	Family string `protobuf:"bytes,6,opt,name=family,proto3" json:"family,omitempty"`
+	// The day on which its provider stops offering it, as YYYY-MM-DD; empty if
+	// none is known.
+	RetireDate    string `protobuf:"bytes,7,opt,name=retire_date,json=retireDate,proto3" json:"retire_date,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -772,6 +794,41 @@ func (x *Model) GetTargets() []string {
 		return x.Targets
 	}
 	return nil
+}
+
+func (x *Model) GetContextTokens() int64 {
+	if x != nil {
+		return x.ContextTokens
+	}
+	return 0
+}
+
+func (x *Model) GetOutputTokens() int64 {
+	if x != nil {
+		return x.OutputTokens
+	}
+	return 0
+}
+
+func (x *Model) GetInputModalities() []string {
+	if x != nil {
+		return x.InputModalities
+	}
+	return nil
+}
+
+func (x *Model) GetFamily() string {
+	if x != nil {
+		return x.Family
+	}
+	return ""
+}
+
+func (x *Model) GetRetireDate() string {
+	if x != nil {
+		return x.RetireDate
+	}
+	return ""
 }
 
 // ExplainRouteRequest is the conversation in question.
@@ -968,7 +1025,10 @@ type RouteCandidate struct {
 	// What the request would cost there at worst, nano-USD.
 	ExpectedCostNanousd int64 `protobuf:"varint,8,opt,name=expected_cost_nanousd,json=expectedCostNanousd,proto3" json:"expected_cost_nanousd,omitempty"`
 	// True if the model has no price.
-	Unpriced      bool `protobuf:"varint,9,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	Unpriced bool `protobuf:"varint,9,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	// What of the request this target would not be told, by the names of the
+	// client's dialect.
+	Dropped       []string `protobuf:"bytes,10,rep,name=dropped,proto3" json:"dropped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1064,6 +1124,13 @@ func (x *RouteCandidate) GetUnpriced() bool {
 		return x.Unpriced
 	}
 	return false
+}
+
+func (x *RouteCandidate) GetDropped() []string {
+	if x != nil {
+		return x.Dropped
+	}
+	return nil
 }
 
 // ListTargetsRequest asks for a page of targets.
@@ -1436,7 +1503,7 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\aoptions\x18\x02 \x01(\v2\".tollgate.router.v1.RequestOptionsR\aoptions\"\x87\x01\n" +
 	"\x16StreamGenerateResponse\x122\n" +
 	"\x05event\x18\x01 \x01(\v2\x1c.tollgate.llm.v1.StreamEventR\x05event\x129\n" +
-	"\x06report\x18\x02 \x01(\v2!.tollgate.router.v1.RequestReportR\x06report\"\xe8\x02\n" +
+	"\x06report\x18\x02 \x01(\v2!.tollgate.router.v1.RequestReportR\x06report\"\x82\x03\n" +
 	"\rRequestReport\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x16\n" +
@@ -1446,7 +1513,8 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\bunpriced\x18\x05 \x01(\bR\bunpriced\x12M\n" +
 	"\x11guardrail_notices\x18\x06 \x03(\v2 .tollgate.llm.v1.GuardrailNoticeR\x10guardrailNotices\x127\n" +
 	"\tcitations\x18\a \x03(\v2\x19.tollgate.llm.v1.CitationR\tcitations\x12=\n" +
-	"\bdecision\x18\b \x01(\v2!.tollgate.router.v1.RouteDecisionR\bdecision\"\x8a\x01\n" +
+	"\bdecision\x18\b \x01(\v2!.tollgate.router.v1.RouteDecisionR\bdecision\x12\x18\n" +
+	"\adropped\x18\t \x03(\tR\adropped\"\x8a\x01\n" +
 	"\fEmbedRequest\x12 \n" +
 	"\x05model\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x05model\x12+\n" +
@@ -1471,10 +1539,16 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"o\n" +
 	"\x12ListModelsResponse\x121\n" +
 	"\x06models\x18\x01 \x03(\v2\x19.tollgate.router.v1.ModelR\x06models\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe1\x01\n" +
 	"\x05Model\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
-	"\atargets\x18\x02 \x03(\tR\atargets\"x\n" +
+	"\atargets\x18\x02 \x03(\tR\atargets\x12%\n" +
+	"\x0econtext_tokens\x18\x03 \x01(\x03R\rcontextTokens\x12#\n" +
+	"\routput_tokens\x18\x04 \x01(\x03R\foutputTokens\x12)\n" +
+	"\x10input_modalities\x18\x05 \x03(\tR\x0finputModalities\x12\x16\n" +
+	"\x06family\x18\x06 \x01(\tR\x06family\x12\x1f\n" +
+	"\vretire_date\x18\a \x01(\tR\n" +
+	"retireDate\"x\n" +
 	"\x13ExplainRouteRequest\x12I\n" +
 	"\fconversation\x18\x01 \x01(\v2\x1d.tollgate.llm.v1.ConversationB\x06\xbaH\x03\xc8\x01\x01R\fconversation\x12\x16\n" +
 	"\x06stream\x18\x02 \x01(\bR\x06stream\"U\n" +
@@ -1488,7 +1562,7 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"candidates\x12\x1e\n" +
 	"\n" +
 	"confidence\x18\x04 \x01(\x01R\n" +
-	"confidence\"\x8c\x02\n" +
+	"confidence\"\xa6\x02\n" +
 	"\x0eRouteCandidate\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
@@ -1498,7 +1572,9 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1a\n" +
 	"\brejected\x18\a \x01(\bR\brejected\x122\n" +
 	"\x15expected_cost_nanousd\x18\b \x01(\x03R\x13expectedCostNanousd\x12\x1a\n" +
-	"\bunpriced\x18\t \x01(\bR\bunpriced\"f\n" +
+	"\bunpriced\x18\t \x01(\bR\bunpriced\x12\x18\n" +
+	"\adropped\x18\n" +
+	" \x03(\tR\adropped\"f\n" +
 	"\x12ListTargetsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +

@@ -57,6 +57,8 @@ const (
 	// TopP and TopK narrow which tokens are drawn.
 	TopP
 	TopK
+	// TemperatureWithTopP: both at once.
+	TemperatureWithTopP
 	// Seed makes answers repeatable.
 	Seed
 	// PresencePenalty and FrequencyPenalty make repetition less likely.
@@ -79,12 +81,16 @@ const (
 	// ReasoningBudget: how many tokens to think with. Without it, the effort
 	// that comes nearest takes its place.
 	ReasoningBudget
+	// ReasoningXHigh: more effort than high, which takes its place.
+	ReasoningXHigh
 	// IncludeThinking: the thinking comes with the answer.
 	IncludeThinking
 	// ThinkingHistory: signed or redacted thinking in the history; UnsignedThinking:
 	// such without a signature.
 	ThinkingHistory
 	UnsignedThinking
+	// CallSignatures: signatures of the thinking behind calls of tools in the history.
+	CallSignatures
 	// CachePoints: marks of what to keep in a prompt cache; CacheTTL: for how long.
 	CachePoints
 	CacheTTL
@@ -162,7 +168,7 @@ func (s Set) Hints() Set { return s & classes[Hint] }
 // not to, and who shall call no tool, and never has, need not see one.
 func (s Set) Lost(lacks Set) Set {
 	if lacks&Reasoning != 0 {
-		lacks = lacks&^ReasoningOff | ReasoningBudget | IncludeThinking
+		lacks = lacks&^ReasoningOff | ReasoningBudget | ReasoningXHigh | IncludeThinking
 	}
 	lost := s & lacks
 	if s&(ToolChoiceNone|ToolHistory) == ToolChoiceNone {

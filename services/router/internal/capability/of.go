@@ -18,7 +18,7 @@ func Of(c *llmv1.Conversation) Set {
 	if n := len(messages); n > 0 && messages[n-1].GetRole() == llmv1.Role_ROLE_ASSISTANT {
 		needs |= Prefill
 	}
-	needs |= ofTools(c) | ofSampling(c.GetSampling()) | ofReasoning(c.GetReasoning())
+	needs |= ofTools(c) | OfSampling(c.GetSampling()) | ofReasoning(c.GetReasoning())
 	switch c.GetResponseFormat().GetFormat().(type) {
 	case *llmv1.ResponseFormat_JsonObject_:
 		needs |= JSONObject
@@ -72,6 +72,9 @@ func ofPart(p *llmv1.Part) Set {
 	case *llmv1.Part_Audio:
 		return ofBlob(content.Audio.GetBlob(), AudioURLs) | Audio
 	case *llmv1.Part_ToolCall:
+		if content.ToolCall.GetSignature() != "" {
+			return ToolHistory | CallSignatures
+		}
 		return ToolHistory
 	case *llmv1.Part_ToolResult:
 		return ofResult(content.ToolResult)
@@ -148,7 +151,8 @@ func ofTools(c *llmv1.Conversation) Set {
 	return needs
 }
 
-func ofSampling(s *llmv1.Sampling) Set {
+// OfSampling is what parameters of sampling need.
+func OfSampling(s *llmv1.Sampling) Set {
 	if s == nil {
 		return None
 	}
@@ -161,6 +165,7 @@ func ofSampling(s *llmv1.Sampling) Set {
 	set(s.Temperature != nil, Temperature)
 	set(s.GetTemperature() > 1, HighTemperature)
 	set(s.TopP != nil, TopP)
+	set(s.Temperature != nil && s.TopP != nil, TemperatureWithTopP)
 	set(s.TopK != nil, TopK)
 	set(s.Seed != nil, Seed)
 	set(s.GetPresencePenalty() != 0, PresencePenalty) // 0 is what every model does anyway
@@ -190,6 +195,9 @@ func ofReasoning(r *llmv1.Reasoning) Set {
 		needs |= Reasoning | ReasoningBudget
 	case r.GetEffort() != llmv1.Reasoning_EFFORT_UNSPECIFIED:
 		needs |= Reasoning
+	}
+	if r.GetEffort() == llmv1.Reasoning_EFFORT_XHIGH {
+		needs |= Reasoning | ReasoningXHigh
 	}
 	if r.GetIncludeThinking() {
 		needs |= IncludeThinking

@@ -130,6 +130,9 @@ func (s *stripper) sampling(in *llmv1.Sampling) {
 		edit().Temperature = nil
 	}
 	clearField(s, in.TopP, TopP, func() { edit().TopP = nil })
+	if in.Temperature != nil && in.TopP != nil && s.drops(TemperatureWithTopP) {
+		edit().TopP = nil
+	}
 	clearField(s, in.TopK, TopK, func() { edit().TopK = nil })
 	clearField(s, in.Seed, Seed, func() { edit().Seed = nil })
 	clearField(s, in.PresencePenalty, PresencePenalty, func() { edit().PresencePenalty = nil })
@@ -144,7 +147,7 @@ func (s *stripper) sampling(in *llmv1.Sampling) {
 	}
 }
 
-const sampled = Temperature | HighTemperature | TopP | TopK | Seed | PresencePenalty | FrequencyPenalty |
+const sampled = Temperature | HighTemperature | TemperatureWithTopP | TopP | TopK | Seed | PresencePenalty | FrequencyPenalty |
 	Candidates | OutputLimit | Stop | BlankStops | StopsOver4 | StopsOver5
 
 func clearField[T any](s *stripper, value *T, f Set, drop func()) {
@@ -186,6 +189,11 @@ func (s *stripper) reasoning(in *llmv1.Reasoning) {
 		}
 		in = out
 		s.edit().Reasoning = out
+	}
+	if in.GetEffort() == llmv1.Reasoning_EFFORT_XHIGH && s.drops(ReasoningXHigh) {
+		in = shallow(in)
+		in.Effort = llmv1.Reasoning_EFFORT_HIGH
+		s.edit().Reasoning = in
 	}
 	if in.GetIncludeThinking() && s.drops(IncludeThinking) {
 		in = shallow(in)

@@ -5,7 +5,7 @@ import (
 )
 
 // inMessages are the features whose removal changes messages.
-const inMessages = ParticipantNames | LateSystem | ThinkingHistory | UnsignedThinking | CachePoints | CacheTTL |
+const inMessages = ParticipantNames | LateSystem | ThinkingHistory | UnsignedThinking | CallSignatures | CachePoints | CacheTTL |
 	ToolErrors | ImageDetail | DocumentTitles | Citations
 
 // messages returns what is left of messages, and notes whether that is less. A
@@ -118,6 +118,12 @@ func (s *stripper) part(p *llmv1.Part) *llmv1.Part {
 			document := shallow(content.Document)
 			document.Title = ""
 			return &llmv1.Part{Content: &llmv1.Part_Document{Document: document}}
+		}
+	case *llmv1.Part_ToolCall:
+		if content.ToolCall.GetSignature() != "" && s.drops(CallSignatures) {
+			call := shallow(content.ToolCall)
+			call.Signature = ""
+			return &llmv1.Part{Content: &llmv1.Part_ToolCall{ToolCall: call}}
 		}
 	case *llmv1.Part_ToolResult:
 		return s.toolResult(p, content.ToolResult)

@@ -20,7 +20,7 @@ var wires = map[string]Set{
 	// Penalties are there, top_k is not; four stop texts at most.
 	"openai": S3Objects | GSObjects | DocumentURLs | AudioURLs | ToolResultMedia | Prefill |
 		TopK | StopsOver4 | StopsOver5 |
-		ReasoningBudget | IncludeThinking | ThinkingHistory | UnsignedThinking |
+		ReasoningBudget | IncludeThinking | ThinkingHistory | UnsignedThinking | CallSignatures |
 		CachePoints | CacheTTL | ToolErrors | Citations,
 
 	// Of sampling it has temperature and top_p. Reasoning items go back encrypted,
@@ -28,26 +28,26 @@ var wires = map[string]Set{
 	"responses": S3Objects | GSObjects | Audio | AudioURLs | Prefill |
 		TopK | Seed | PresencePenalty | FrequencyPenalty | Candidates |
 		Stop | BlankStops | StopsOver4 | StopsOver5 |
-		ReasoningBudget | UnsignedThinking |
+		ReasoningBudget | UnsignedThinking | CallSignatures |
 		CachePoints | CacheTTL | ParticipantNames | ToolErrors | Citations,
 
 	// Temperature ends at 1. Thinking goes back signed or not at all. Instructions
 	// stand beside the messages.
 	"anthropic": S3Objects | GSObjects | Audio | AudioURLs |
 		JSONObject | HighTemperature | Seed | PresencePenalty | FrequencyPenalty | Candidates | BlankStops |
-		UnsignedThinking | ParticipantNames | LateSystem | ImageDetail | Citations,
+		UnsignedThinking | CallSignatures | ParticipantNames | LateSystem | ImageDetail | Citations,
 
 	// Media come as bytes or from S3. A choice of no tool and of one call at a
 	// time are missing. top_k and thinking pass through additionalModelRequestFields.
 	"converse": ImageURLs | DocumentURLs | AudioURLs | GSObjects |
 		ToolChoiceNone | ParallelControl |
 		JSONObject | HighTemperature | Seed | PresencePenalty | FrequencyPenalty | Candidates | BlankStops |
-		UnsignedThinking | EndUser | ParticipantNames | LateSystem | ImageDetail | Citations,
+		UnsignedThinking | CallSignatures | EndUser | ParticipantNames | LateSystem | ImageDetail | Citations,
 
 	// Five stop texts at most; prompt caches are resources of their own. The last
 	// turn is the user's.
 	"gemini": S3Objects | Prefill |
-		ParallelControl | StrictTools | StopsOver5 |
+		ParallelControl | StrictTools | StopsOver5 | ReasoningXHigh |
 		CachePoints | CacheTTL | EndUser | ParticipantNames | LateSystem | ImageDetail | DocumentTitles | Citations,
 
 	// One text in, one text out.
@@ -55,7 +55,8 @@ var wires = map[string]Set{
 		Tools | ToolResultMedia | ToolHistory | Prefill |
 		ToolChoice | ToolChoiceNone | ParallelControl | StrictTools | JSONObject | JSONSchema |
 		HighTemperature | TopK | Seed | PresencePenalty | FrequencyPenalty | Candidates |
-		Reasoning | ReasoningOff | ReasoningBudget | IncludeThinking | ThinkingHistory | UnsignedThinking |
+		Reasoning | ReasoningOff | ReasoningBudget | ReasoningXHigh | IncludeThinking |
+		ThinkingHistory | UnsignedThinking | CallSignatures |
 		CachePoints | CacheTTL | EndUser | ParticipantNames | LateSystem | ToolErrors | ImageDetail | DocumentTitles | Citations,
 }
 
