@@ -12,6 +12,7 @@ const (
 	ServerError      = "server-error"       // 500
 	Unavailable      = "unavailable"        // 503, as a proxy says it
 	Overloaded       = "overloaded"         // 503 or 529, as the provider says it
+	TimedOut         = "timed-out"          // 504, or what the provider says instead
 	Unauthorized     = "unauthorized"       // 401
 	Forbidden        = "forbidden"          // 403
 	Missing          = "missing"            // 404

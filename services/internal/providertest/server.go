@@ -82,6 +82,7 @@ var refusals = map[string]refusal{
 	RateLimitedAfter: {429, "requests", "rate_limit_exceeded", ""},
 	ServerError:      {500, "server_error", "", ""},
 	Overloaded:       {503, "server_error", "overloaded", ""},
+	TimedOut:         {504, "server_error", "", ""},
 	Unauthorized:     {401, "invalid_request_error", "invalid_api_key", ""},
 	Forbidden:        {403, "invalid_request_error", "unsupported_country_region_territory", ""},
 	Missing:          {404, "invalid_request_error", "model_not_found", ""},

@@ -106,6 +106,8 @@ type Events struct {
 	*Flow
 	// Alive is after how many events a comment keeps the connection alive; 0 is never.
 	Alive int
+	// CRLF ends lines with CR LF whatever the model.
+	CRLF bool
 
 	style string
 	count int
@@ -152,7 +154,7 @@ func (e *Events) Send(name, data string) {
 	}
 	out.WriteString("\n")
 	text := out.String()
-	if e.does(CRLF) {
+	if e.CRLF || e.does(CRLF) {
 		text = strings.ReplaceAll(text, "\n", "\r\n")
 	}
 	e.Write([]byte(text))

@@ -17,6 +17,7 @@ const (
 	tooLarge       = "request_too_large"
 	rateLimit      = "rate_limit_error"
 	apiError       = "api_error"
+	timedOut       = "timeout_error"
 	overloaded     = "overloaded_error"
 )
 
@@ -54,6 +55,7 @@ var refusals = map[string]struct {
 	providertest.RateLimitedAfter: {http.StatusTooManyRequests, rateLimit, "This request would exceed your organization's rate limit. "},
 	providertest.ServerError:      {http.StatusInternalServerError, apiError, "Internal server error. "},
 	providertest.Overloaded:       {statusOverloaded, overloaded, "Overloaded. "},
+	providertest.TimedOut:         {http.StatusGatewayTimeout, timedOut, "Request timed out. "},
 	providertest.Unauthorized:     {http.StatusUnauthorized, authentication, "invalid x-api-key. "},
 	providertest.Forbidden:        {http.StatusForbidden, permission, "Your API key does not have permission to use the specified resource. "},
 	providertest.Missing:          {http.StatusNotFound, notFound, "model: missing. "},

@@ -237,7 +237,7 @@ func TestErrors(t *testing.T) {
 		providertest.Forbidden: {403, "permission_error"}, providertest.Missing: {404, "not_found_error"},
 		providertest.TooLarge: {413, "request_too_large"}, providertest.ContextExceeded: {400, "invalid_request_error"},
 		providertest.ContentFilter: {400, "invalid_request_error"}, providertest.Rejected: {400, "invalid_request_error"},
-		providertest.FailOnce: {500, "api_error"},
+		providertest.FailOnce: {500, "api_error"}, providertest.TimedOut: {504, "timeout_error"},
 	}
 	for model, want := range tests {
 		_, err := c.Messages.New(t.Context(), said(model))
