@@ -63,7 +63,7 @@ bench: ## Measure the hot path, then the whole gateway over loopback.
 	cd services && $(GO) test -run '^$$' -bench . -benchmem ./router/... ./guardrail/...
 	@./bench/run
 
-conformance: build ## Run the official Node SDK against the binary.
+conformance: build ## Run the official Python and Node SDKs against the binary; print the grid.
 	@TOLLGATE_BIN=$(CURDIR)/bin/tollgate ./conformance/run
 
 $(BIN)/buf: ; @npm install --silent --no-save --prefix $(BIN)/npm @bufbuild/buf@$(BUF) >/dev/null && ln -sf npm/node_modules/.bin/buf $@

@@ -17,7 +17,7 @@ export function every(matrix, gateway) {
     ['@aws-sdk/client-bedrock', 'ListFoundationModels', () => listFoundationModels(gateway)],
     ['@aws-sdk/client-bedrock-runtime', 'Converse with a bearer token', () => bearer(gateway, model('bedrock'))],
     ['@google/genai', 'models.countTokens', () => geminiCountTokens(gateway, model('gemini'))],
-    ['@google/genai', 'models.embedContent', () => geminiEmbed(gateway)],
+    ['@google/genai', 'models.embedContent', () => geminiEmbed(gateway, matrix.embeddings)],
   ];
   return checks.map(([client, what, run]) => ({ client, family: 'gateway', what, run }));
 }
@@ -54,8 +54,8 @@ async function geminiCountTokens(gateway, model) {
   assert.ok(got.totalTokens >= 3, JSON.stringify(got));
 }
 
-async function geminiEmbed(gateway) {
-  const got = await gemini.connect(gateway).models.embedContent({ model: 'text-embedding-3-small', contents: ['one two', 'three'] });
+async function geminiEmbed(gateway, model) {
+  const got = await gemini.connect(gateway).models.embedContent({ model, contents: ['one two', 'three'] });
   assert.equal(got.embeddings.length, 2);
   assert.notDeepEqual(got.embeddings[0].values, got.embeddings[1].values);
 }

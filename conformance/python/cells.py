@@ -173,7 +173,8 @@ class Cells:
         self.fails(self.stranger.whole, self.ask(user), faults["unauthenticated"], "unknown key")
         if not self.direct:
             self.fails(self.client.whole, Ask("no-such-model", [user]), faults["not_found"], "unknown model")
-        for behaviour in ("cut", "error-in-stream"):
+        # Where a connection ends within an answer, SDKs let their HTTP library speak; the gateway says it in a form of theirs.
+        for behaviour in ("error-in-stream",) if self.direct else ("cut", "error-in-stream"):
             self.fails(self.client.streamed, self.ask(user, behaviour=behaviour), faults["interrupted"], behaviour)
 
     def fails(self, answer, ask: Ask, want: str, what: str) -> None:

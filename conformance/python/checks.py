@@ -92,12 +92,13 @@ def streamed(chat) -> None:
 def models(matrix, gateway):
     """models.list."""
     ids = [m.id for m in openai_chat.Client(gateway).sdk.models.list()]
-    assert "text-embedding-3-small" in ids, f"the models are {ids}"
+    for model in [matrix["embeddings"], *(f["model"] for f in matrix["families"].values())]:
+        assert model in ids, f"{model} is not among {ids}"
 
 
 def embeddings(matrix, gateway):
     """embeddings.create."""
-    got = openai_chat.Client(gateway).sdk.embeddings.create(model="text-embedding-3-small", input=["one two", "three"])
+    got = openai_chat.Client(gateway).sdk.embeddings.create(model=matrix["embeddings"], input=["one two", "three"])
     same("indices", [d.index for d in got.data], [0, 1])
     assert got.data[0].embedding != got.data[1].embedding and len(got.data[0].embedding) > 1
     same("tokens", got.usage.prompt_tokens, 3)
@@ -157,6 +158,6 @@ def gemini_count_tokens(matrix, gateway):
 
 def gemini_embed(matrix, gateway):
     """models.embed_content."""
-    got = gemini.Client(gateway).sdk.models.embed_content(model="text-embedding-3-small", contents=["one two", "three"])
+    got = gemini.Client(gateway).sdk.models.embed_content(model=matrix["embeddings"], contents=["one two", "three"])
     same("embeddings", len(got.embeddings), 2)
     assert got.embeddings[0].values != got.embeddings[1].values

@@ -7,6 +7,7 @@ behind it are, and with which keys; MATRIX is what to run.
 """
 
 import json
+import os
 import sys
 import time
 import traceback
@@ -16,6 +17,7 @@ import checks
 from cells import Cells
 from clients import anthropic_messages, bedrock_converse, bedrock_invoke, gemini, openai_chat, openai_responses
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 CLIENTS = [openai_chat, openai_responses, anthropic_messages, bedrock_converse, bedrock_invoke, gemini]
 
 
@@ -52,8 +54,8 @@ def attempt(run, **cell) -> None:
     except Exception as error:  # noqa: BLE001: a failed cell must not end the grid
         state, why = "fail", f"{type(error).__name__}: {error}"
         if not isinstance(error, AssertionError):
-            where = traceback.extract_tb(error.__traceback__)
-            why += f" (at {[f'{f.name}:{f.lineno}' for f in where if 'conformance/python' in f.filename][-1:]})"
+            ours = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(HERE)]
+            why += f" (in {os.path.basename(ours[-1].filename)}, line {ours[-1].lineno})"
     report(state=state, why=why[:600], seconds=round(time.monotonic() - start, 3), **cell)
 
 

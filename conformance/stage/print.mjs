@@ -2,15 +2,16 @@
 
 const SIGN = { ok: 'ok', fail: 'FAIL', absent: '—', missing: 'NOT RUN' };
 
-/** Prints every grid; returns how many cells are in which state. */
+/** Prints every grid; returns how many cells are in which state. What nobody reported was not run. */
 export function print(matrix, cells, out = console.log) {
   const counts = { ok: 0, fail: 0, absent: 0, missing: 0 };
-  const clients = [...new Set(cells.filter((c) => c.grid === 'matrix').map((c) => `${c.client}\0${c.dialect}`))];
-  for (const which of clients) {
-    const [client, dialect] = which.split('\0');
-    const mine = cells.filter((c) => c.grid === 'matrix' && c.client === client && c.dialect === dialect);
-    const families = [...new Set([...mine.map((c) => c.family), ...Object.keys(matrix.families)])];
-    table(`${client}: ${dialect}`, families, matrix.columns, (family, column) => mine.find((c) => c.family === family && c.column === column), counts, out);
+  const rows = ['itself', ...Object.keys(matrix.families)];
+  for (const language of ['python', 'node']) {
+    for (const dialect of Object.keys(matrix.dialects)) {
+      const mine = cells.filter((c) => c.grid === 'matrix' && c.client.startsWith(`${language} `) && c.dialect === dialect);
+      const find = (family, column) => mine.find((c) => c.family === family && c.column === column);
+      table(`${dialect} (${mine[0]?.client ?? language})`, rows, matrix.columns, find, counts, out);
+    }
   }
   checks(cells.filter((c) => c.grid === 'checks'), counts, out);
   explain(cells, out);

@@ -23,8 +23,9 @@ export function configuration(matrix, places) {
   const routes = [];
   for (const [name, family] of Object.entries(matrix.families)) {
     targets.push({ name, provider: family.provider, models: '*', retries: 0, ...PROVIDERS[name](places[name]) });
-    routes.push({ model: family.routes, targets: [name] });
+    // By its name, so that it is listed, and by a pattern for the names that misbehave.
+    for (const model of [family.model, family.routes]) routes.push({ model, targets: [name] });
   }
-  routes.push({ model: 'text-embedding-*', targets: ['openai'] });
+  routes.push({ model: matrix.embeddings, targets: ['openai'] });
   return `targets: ${JSON.stringify(targets)}\nroutes: ${JSON.stringify(routes)}\n`;
 }

@@ -11,14 +11,12 @@ export const FAULTS = {
   contextExceeded: 'ValidationException',
   unavailable: 'ServiceUnavailableException',
   auth: 'InternalServerException',
-  interrupted: 'Error',
+  interrupted: 'BedrockRuntimeServiceException',
 };
 
 export function fault(error) {
-  if (!(error instanceof Error)) return null;
-  // Within a stream the SDK throws what it read, or what the connection said.
-  const known = error instanceof BedrockRuntimeServiceException || !['AssertionError', 'TypeError', 'SyntaxError'].includes(error.constructor.name);
-  return known ? { kinds: [error.name, ...kindsOf(error)], status: error.$metadata?.httpStatusCode, text: error.message } : null;
+  if (!(error instanceof BedrockRuntimeServiceException)) return null;
+  return { kinds: [error.name, ...kindsOf(error)], status: error.$metadata?.httpStatusCode, text: error.message };
 }
 
 /** An AWS client; only its endpoint and its credentials are not Amazon's. */

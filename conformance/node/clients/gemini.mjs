@@ -11,7 +11,7 @@ const FAULTS = {
   contextExceeded: 'INVALID_ARGUMENT',
   unavailable: 'UNAVAILABLE',
   auth: 'INTERNAL',
-  interrupted: 'Error',
+  interrupted: 'ApiError',
 };
 
 export const connect = (place) => new GoogleGenAI({ apiKey: place.key, vertexai: false, httpOptions: { baseUrl: place.url + place.paths.gemini, timeout: 30_000 } });
@@ -26,12 +26,9 @@ export class Client {
   }
 
   fault(error) {
-    if (error instanceof ApiError) {
-      const status = /"status":\s*"([A-Z_]+)"/.exec(error.message.replaceAll('\\"', '"'))?.[1];
-      return { kinds: [status, ...kindsOf(error)], status: error.status, text: error.message };
-    }
-    if (!(error instanceof Error) || ['AssertionError', 'TypeError'].includes(error.constructor.name) && !/terminated|fetch/.test(error.message)) return null;
-    return { kinds: kindsOf(error), status: 0, text: error.message }; // the connection ended within the stream
+    if (!(error instanceof ApiError)) return null;
+    const status = /"status":\s*"([A-Z_]+)"/.exec(error.message.replaceAll('\\"', '"'))?.[1];
+    return { kinds: [status, ...kindsOf(error)], status: error.status, text: error.message };
   }
 
   async whole(ask) {

@@ -4,7 +4,7 @@ import json
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, EventStreamError, HTTPClientError
+from botocore.exceptions import ClientError, EventStreamError
 
 from conversation import Ask, Call, Fault, Got, Results, User
 
@@ -23,8 +23,6 @@ FAULTS = {
 def fault(error):
     if isinstance(error, EventStreamError):
         return Fault("EventStreamError", 200, str(error))
-    if isinstance(error, HTTPClientError):  # the connection ended within the stream
-        return Fault("EventStreamError", 0, str(error))
     if not isinstance(error, ClientError):
         return None
     return Fault(error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"], str(error))

@@ -23,8 +23,6 @@ FAULTS = {
 def fault(error):
     if isinstance(error, errors.APIError):
         return Fault(f"{type(error).__name__} {error.status}", error.code, str(error))
-    if type(error).__module__.startswith("httpx"):  # the connection ended within the stream
-        return Fault("APIError", 0, str(error))
     return None
 
 
