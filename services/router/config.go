@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/services/internal/platform/config"
+	"github.com/tollgate/tollgate/services/router/internal/catalog"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/route"
+	"github.com/tollgate/tollgate/services/router/internal/target"
 )
 
 // Target is a provider deployment: an element of the list `targets` at the top
@@ -39,6 +41,8 @@ type Config struct {
 	// ContextRules asks the rag service also about requests without collections
 	// where the organisation has context rules, so that those apply everywhere.
 	ContextRules bool `yaml:"context_rules"`
+	// Models adds to what is known of models, and corrects it.
+	Models []catalog.Entry `yaml:"models"`
 	// Limits bound requests.
 	Limits Limits `yaml:"limits"`
 	// Attempts says how hard targets are tried.
@@ -159,6 +163,7 @@ func (c Config) Validate(v *config.Validator) {
 			v.Fail(path, "%q is neither closed nor open", string(f))
 		}
 	}
+	catalog.Validate(v.At("models"), c.Models)
 	positive("limits.output_tokens", c.Limits.OutputTokens)
 	notNegative("limits.context_tokens", c.Limits.ContextTokens)
 	notNegative("limits.input_margin_percent", c.Limits.InputMarginPercent)
@@ -181,16 +186,24 @@ func (c Config) Validate(v *config.Validator) {
 // ValidateTargets reports every fault of targets and routes; v stands at the
 // top of the file.
 func (c Config) ValidateTargets(v *config.Validator) {
-	c.validateTargets(v, slices.Sorted(maps.Keys(kinds())))
+	c.validateTargets(v, kinds())
 }
 
 // validateTargets knows which providers there are.
-func (c Config) validateTargets(v *config.Validator, known []string) {
+func (c Config) validateTargets(v *config.Validator, kinds map[string]target.Kind) {
 	c = c.withTargets()
+	known := slices.Sorted(maps.Keys(kinds))
 	names := make(map[string]int, len(c.Targets))
 	for i, t := range c.Targets {
 		at := v.At("targets").Index(i)
+		kind := kinds[t.Provider]
+		if t.BaseURL == "" {
+			t.BaseURL = kind.BaseURL
+		}
 		t.Validate(at, known)
+		if kind.Validate != nil {
+			kind.Validate(t, at)
+		}
 		if first, ok := names[t.Name]; ok && t.Name != "" {
 			at.Fail("name", "%q is the name of targets[%d] already", t.Name, first)
 		}

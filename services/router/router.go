@@ -6,9 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
+	"github.com/tollgate/tollgate/services/router/internal/catalog"
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/observe"
 	"github.com/tollgate/tollgate/services/router/internal/peer"
@@ -64,8 +63,8 @@ type Service struct {
 // kinds are the providers that come with the service.
 func kinds() map[string]target.Kind {
 	return map[string]target.Kind{
-		"openai":            {New: openaicompat.New},
-		"openai-compatible": {New: openaicompat.New},
+		"openai":            {New: openaicompat.New, Dialect: "openai"},
+		"openai-compatible": {New: openaicompat.New, Dialect: "openai"},
 		"builtin":           {New: builtin.New, Lacks: capability.Embeddings},
 	}
 }
@@ -148,7 +147,11 @@ func (s *Service) build(cfg Config, before *pipeline.World) (*pipeline.World, er
 	if err != nil {
 		return nil, err
 	}
-	routes, err := route.NewTable(cfg.Routes, targets)
+	models, err := catalog.New(cfg.Models)
+	if err != nil {
+		return nil, err
+	}
+	routes, err := route.NewTable(cfg.Routes, targets, models)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +170,7 @@ func (s *Service) Reload(cfg Config) error {
 	defer s.reload.Unlock()
 	cfg = cfg.withTargets()
 	v := config.NewValidator()
-	cfg.validateTargets(v, slices.Sorted(maps.Keys(s.kinds)))
+	cfg.validateTargets(v, s.kinds)
 	if err := v.Err(); err != nil {
 		return fmt.Errorf("reload router: %w", err)
 	}

@@ -27,6 +27,12 @@ type Ledger interface {
 	End(ctx context.Context, a *Attempt, end End)
 }
 
+// Source says what a candidate is asked: targets differ in what they can be told.
+type Source interface {
+	// RequestFor is called once for each attempt. What it returns is not changed.
+	RequestFor(*route.Candidate) *provider.Request
+}
+
 // End says how an attempt ended.
 type End struct {
 	Outcome billingv1.Outcome
@@ -40,8 +46,8 @@ type End struct {
 type Job struct {
 	// Order holds the candidates in the order in which they are tried.
 	Order []route.Candidate
-	// Request is what to ask; its Model is set for each attempt.
-	Request *provider.Request
+	// Source says what to ask; the request's Model is set for each attempt.
+	Source Source
 	// Embed is what to ask for vectors; likewise.
 	Embed *provider.EmbedRequest
 	// Ledger is told of every attempt.

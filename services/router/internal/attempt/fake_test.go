@@ -196,7 +196,7 @@ func newTarget(name string, a provider.Adapter) *target.Target {
 }
 
 func job(b *books, targets ...*target.Target) *Job {
-	j := &Job{Request: &provider.Request{}, Embed: &provider.EmbedRequest{Inputs: []string{"a"}}, Ledger: b}
+	j := &Job{Source: source{}, Embed: &provider.EmbedRequest{Inputs: []string{"a"}}, Ledger: b}
 	for _, t := range targets {
 		j.Order = append(j.Order, route.Candidate{Target: t, Model: "upstream-" + t.Name})
 	}
@@ -213,3 +213,8 @@ func errorChunk() *stream.Chunk {
 		Kind: stream.Error, Failure: &llmv1.StreamError{Reason: down, Message: "gone"},
 	}}}
 }
+
+// source asks every candidate the same.
+type source struct{}
+
+func (source) RequestFor(*route.Candidate) *provider.Request { return &provider.Request{} }

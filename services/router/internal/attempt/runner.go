@@ -38,7 +38,7 @@ func NewRunner(p Policy, log *slog.Logger, m *observe.Metrics) *Runner {
 // whoever called ends it, once it is clear what became of the answer.
 func (r *Runner) Generate(ctx context.Context, job *Job) (*Attempt, error) {
 	return r.run(ctx, job, opGenerate, func(a *Attempt) error {
-		request := *job.Request
+		request := *job.Source.RequestFor(&a.Candidate)
 		request.Model = a.Candidate.Model
 		answer, err := a.Candidate.Target.Adapter.Generate(a.ctx, &request)
 		if err != nil {
@@ -77,7 +77,7 @@ func (r *Runner) Open(ctx context.Context, job *Job) (*Stream, error) {
 	var s *Stream
 	_, err := r.run(ctx, job, opStream, func(a *Attempt) error {
 		s = &Stream{Attempt: a}
-		return s.open(job.Request)
+		return s.open(job.Source.RequestFor(&a.Candidate))
 	})
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ const (
 	headerCost      = "X-Tollgate-Cost-Nanousd"
 	headerCache     = "X-Tollgate-Cache"
 	headerGuardrail = "X-Tollgate-Guardrail"
+	headerDropped   = "X-Tollgate-Dropped"
 )
 
 // SetReport sets what is known once a target answers.
@@ -27,6 +28,35 @@ func SetReport(h http.Header, r *routerv1.RequestReport) {
 	h.Set(headerAttempts, strconv.Itoa(int(r.GetAttempts())))
 	h.Set(headerCache, "none")
 	h.Set(headerGuardrail, guardrail(r))
+	if names := r.GetDropped(); len(names) > 0 {
+		h.Set(headerDropped, dropped(names))
+	}
+}
+
+// maxDropped bounds the header that lists what was dropped.
+const maxDropped = 1024
+
+// dropped lists names. They may be a client's own: what has no place in a
+// header is replaced, and a long list is cut with how many more there are.
+func dropped(names []string) string {
+	var list strings.Builder
+	for i, name := range names {
+		if list.Len()+len(name) > maxDropped {
+			return list.String() + " (and " + strconv.Itoa(len(names)-i) + " more)"
+		}
+		if i > 0 {
+			list.WriteString(", ")
+		}
+		list.WriteString(strings.Map(printable, name))
+	}
+	return list.String()
+}
+
+func printable(r rune) rune {
+	if r < ' ' || r > '~' {
+		return '?'
+	}
+	return r
 }
 
 // SetCost sets what only the whole answer shows. A model without a price has

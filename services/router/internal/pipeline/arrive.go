@@ -30,7 +30,7 @@ func authorise(ctx context.Context, r *request) error {
 	if !ok {
 		return errs.New(llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND, "").WithField("model")
 	}
-	entry.Candidates(route.Question{Model: r.model, Needs: r.needs()}, &r.decision)
+	entry.Candidates(r.question(), &r.decision)
 	if err := r.decision.Err(); err != nil {
 		return err
 	}
@@ -53,11 +53,20 @@ func admit(p *auth.Principal, model string) error {
 	}
 }
 
-func (r *request) needs() capability.Set {
+// question is what the route's rules look at.
+func (r *request) question() route.Question {
 	if r.texts != nil {
-		return capability.Embeddings
+		return route.Question{Model: r.model, Needs: capability.Embeddings}
 	}
-	return capability.Chat | capability.Of(r.conversation)
+	r.input = tokens.Conversation(r.model, r.conversation)
+	q := route.Question{
+		Model: r.model, Needs: capability.Chat | capability.Of(r.conversation),
+		Conversation: r.conversation, Input: r.input,
+	}
+	if r.native != nil {
+		q.Dialect, q.Unexpressed = r.native.Dialect(), r.native.Unexpressed()
+	}
+	return q
 }
 
 // reserve estimates the request and takes it from the key's rates.
@@ -73,7 +82,10 @@ func (r *request) estimated() tokens.Estimate {
 	if r.texts != nil {
 		return tokens.ForInputs(r.model, r.texts.Inputs, bounds)
 	}
-	if entry.MaxOutputTokens > 0 {
+	switch {
+	case entry.Defaults.MaxOutputTokens != nil:
+		bounds.Output = *entry.Defaults.MaxOutputTokens
+	case entry.MaxOutputTokens > 0:
 		bounds.Output = entry.MaxOutputTokens
 	}
 	if r.enriches {
@@ -82,7 +94,8 @@ func (r *request) estimated() tokens.Estimate {
 			bounds.Context = int64(entry.ContextTokens)
 		}
 	}
-	return tokens.ForConversation(r.conversation, bounds)
+	input := r.input + tokens.Text(r.model, entry.Instructions.Longest())
+	return tokens.ForConversation(r.conversation, input, bounds)
 }
 
 // hold reserves the worst case in every budget that applies.

@@ -35,7 +35,7 @@ func (r *request) job() *attempt.Job {
 	}, r.pipeline.peers.Recorder, r.pipeline.log)
 	job := &attempt.Job{Order: r.decision.Order, Ledger: r.ledger, Embed: r.texts}
 	if r.texts == nil {
-		job.Request = r.providerRequest()
+		job.Source = r
 	}
 	return job
 }

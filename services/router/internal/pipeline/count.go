@@ -39,9 +39,9 @@ func (r *request) count(ctx context.Context) (*Count, error) {
 	first := &r.decision.Order[0]
 	out := &Count{Target: first.Target.Name, Source: llmv1.UsageSource_USAGE_SOURCE_PROVIDER}
 	if counter, ok := first.Target.Adapter.(provider.TokenCounter); ok {
-		ask := r.providerRequest()
+		ask := *r.RequestFor(first)
 		ask.Model = first.Model
-		n, err := counter.CountTokens(ctx, ask)
+		n, err := counter.CountTokens(ctx, &ask)
 		if err == nil || ctx.Err() != nil {
 			out.Tokens = n
 			return out, err

@@ -73,7 +73,7 @@ func (w *world) pipeline() *Pipeline {
 			Adapter: m, Health: &target.Health{},
 		})
 	}
-	table, err := route.NewTable([]route.Route{w.route}, targets)
+	table, err := route.NewTable([]route.Route{w.route}, targets, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

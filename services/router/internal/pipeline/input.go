@@ -13,7 +13,6 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
 	"github.com/tollgate/tollgate/services/router/internal/conversation"
-	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
 
 // maxContents is the most texts that one check takes.
@@ -178,12 +177,4 @@ func (r *request) addNotice(policy, check, action string) {
 
 func actionName(a guardrailv1.Action) string {
 	return strings.ToLower(strings.TrimPrefix(a.String(), "ACTION_"))
-}
-
-// providerRequest is what targets are asked.
-func (r *request) providerRequest() *provider.Request {
-	return &provider.Request{
-		Conversation: r.conversation, Native: r.native, Revisions: r.revisions,
-		Context: r.enrichment.text, Passages: r.enrichment.passages,
-	}
 }

@@ -2,11 +2,13 @@ package pipeline
 
 import (
 	"context"
+	"time"
 
 	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
+	"github.com/tollgate/tollgate/services/router/internal/route"
 	settling "github.com/tollgate/tollgate/services/router/internal/settle"
 )
 
@@ -15,10 +17,21 @@ func (p *Pipeline) Models(principal *auth.Principal) []*routerv1.Model {
 	var models []*routerv1.Model
 	for _, m := range p.World().Routes.Models() {
 		if principal.MayUse(m.Name) {
-			models = append(models, &routerv1.Model{Id: m.Name, Targets: m.Targets})
+			models = append(models, describe(&m))
 		}
 	}
 	return models
+}
+
+func describe(m *route.Model) *routerv1.Model {
+	out := &routerv1.Model{
+		Id: m.Name, Targets: m.Targets, ContextTokens: m.Context, OutputTokens: m.Output,
+		InputModalities: m.Input, Family: m.Family,
+	}
+	if !m.Retires.IsZero() {
+		out.RetireDate = m.Retires.Format(time.DateOnly)
+	}
+	return out
 }
 
 // Explain says where a request would go, what it would cost there at worst, and

@@ -38,6 +38,7 @@ type request struct {
 	native       provider.NativeRequest
 	texts        *provider.EmbedRequest
 
+	input       int64             // authorise: tokens, estimated by the asked model
 	decision    route.Decision    // authorise, decide
 	enriches    bool              // authorise
 	estimate    tokens.Estimate   // reserve
@@ -46,9 +47,11 @@ type request struct {
 	hold        string            // hold
 	revisions   map[int]string    // guardInput
 	enrichment  enrichment        // enrich
-	ledger      *settling.Ledger  // ask, open, embed
-	attempt     *attempt.Attempt  // ask, open, embed: the one that answers
-	stream      *attempt.Stream   // open
+	asked       *provider.Request // ask, open: what the candidate of this place is asked
+	askedOf     int
+	ledger      *settling.Ledger // ask, open, embed
+	attempt     *attempt.Attempt // ask, open, embed: the one that answers
+	stream      *attempt.Stream  // open
 	notices     []*llmv1.GuardrailNotice
 	cost        cost                    // settle
 	report      *routerv1.RequestReport // report

@@ -61,6 +61,7 @@ func (r *request) newReport() *routerv1.RequestReport {
 	out := &routerv1.RequestReport{
 		RequestId: r.id, Target: r.attempt.Candidate.Target.Name, Attempts: int32(r.attempt.Number),
 		GuardrailNotices: r.notices, Citations: r.enrichment.citations,
+		Dropped: r.attempt.Candidate.Fields(r.decision.Dialect),
 	}
 	if r.options.GetIncludeDecision() {
 		out.Decision = r.decision.Explain()

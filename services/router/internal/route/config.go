@@ -31,6 +31,13 @@ type Route struct {
 	ContextTokens int32 `yaml:"context_tokens"`
 	// MaxOutputTokens is held for a request that sets no limit; 0 means router.limits.output_tokens.
 	MaxOutputTokens int64 `yaml:"max_output_tokens"`
+	// DropUnsupported lets parameters go that a target cannot be told, instead of
+	// refusing the request; the answer lists them.
+	DropUnsupported bool `yaml:"drop_unsupported"`
+	// Defaults apply where the client sets nothing, on every target alike.
+	Defaults Defaults `yaml:"defaults"`
+	// Instructions are put before the client's own.
+	Instructions Instructions `yaml:"instructions"`
 }
 
 // Ref is a target in a route: its name, or a mapping.
@@ -87,6 +94,8 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 	if r.MaxOutputTokens < 0 {
 		v.Fail("max_output_tokens", "must not be negative")
 	}
+	r.Defaults.validate(v.At("defaults"))
+	r.Instructions.validate(v.At("instructions"), targets)
 	total := 0
 	for i, ref := range r.Targets {
 		at := v.At("targets").Index(i)

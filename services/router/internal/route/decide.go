@@ -7,6 +7,7 @@ import (
 	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
+	"github.com/tollgate/tollgate/services/router/internal/catalog"
 	"github.com/tollgate/tollgate/services/router/internal/target"
 )
 
@@ -14,8 +15,17 @@ import (
 type Question struct {
 	// Model is the name that the client uses.
 	Model string
+	// Dialect is the wire format of the client's own request; empty over gRPC and REST.
+	Dialect string
 	// Needs is what the request needs of a target.
 	Needs capability.Set
+	// Unexpressed lists what of the client's request the canonical form cannot
+	// carry, by its path.
+	Unexpressed []string
+	// Conversation is what is asked, and Input the estimate of its tokens by
+	// Model; 0 leaves its length out of account.
+	Conversation *llmv1.Conversation
+	Input        int64
 }
 
 // Candidate is a target that may answer.
@@ -23,23 +33,48 @@ type Candidate struct {
 	Target *target.Target
 	// Model is the target's own name of the model.
 	Model string
+	// Known is what the catalogue knows of it; nil if nothing.
+	Known *catalog.Model
+	// Native says that the request goes through as the client wrote it.
+	Native bool
+	// Lacks is what the conversation must be stripped of before the target is asked.
+	Lacks capability.Set
+	// Dropped is what the request loses by that; Unexpressed what of it the
+	// canonical form does not carry.
+	Dropped     capability.Set
+	Unexpressed []string
 	// Score is the strategy's; comparable within a decision only.
 	Score float64
 
-	ref int // index in Route.Targets
+	ref     int            // index in Route.Targets
+	refused capability.Set // what of Dropped the client asked for, and the route must allow to go
 }
+
+// Fields lists what the candidate is not told, by the names of the client's
+// dialect; nil if it is told everything.
+func (c *Candidate) Fields(dialect string) []string {
+	if c.Dropped == capability.None && len(c.Unexpressed) == 0 {
+		return nil
+	}
+	fields := append(make([]string, 0, len(c.Unexpressed)+c.Dropped.Len()), c.Unexpressed...)
+	return capability.AppendFields(fields, dialect, c.Dropped)
+}
+
+// Place is the candidate's place in the route's list.
+func (c *Candidate) Place() int { return c.ref }
 
 // Rejection is a target that a rule ruled out.
 type Rejection struct {
 	Candidate
 	rule *rule
-	need capability.Set
 }
 
 // Decision is what was decided. It can be used again for the next request.
 type Decision struct {
 	// Entry is the route.
 	Entry *Entry
+	// Dialect is the client's.
+	Dialect string
 	// Order holds the candidates in the order in which they are tried.
 	Order []Candidate
 	// Rejected holds the others.
@@ -49,57 +84,71 @@ type Decision struct {
 	Confidence float64
 }
 
-// rule rules a candidate out.
-type rule struct {
-	admits func(Candidate, Question) bool // by value: a pointer would escape
-	reason func(*Rejection) string
-	// failure is the error if no candidate is left and this rule took the last.
-	failure llmv1.ErrorReason
-}
-
-// rules are asked in this order; the first that does not admit is the reason.
-var rules = []rule{
-	{
-		admits:  func(c Candidate, _ Question) bool { return c.Model != "" },
-		reason:  func(*Rejection) string { return "the target does not list the model" },
-		failure: llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND,
-	},
-	{
-		admits:  func(c Candidate, q Question) bool { return c.Target.Lacks&q.Needs == 0 },
-		reason:  func(r *Rejection) string { return "the target does not support " + r.need.String() },
-		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
-	},
-}
-
 // Candidates fills d with the targets that the rules admit, in the order of
 // the configuration, and with those that they do not.
 func (e *Entry) Candidates(q Question, d *Decision) {
-	d.Entry, d.Confidence = e, 0
+	d.Entry, d.Dialect, d.Confidence = e, q.Dialect, 0
 	d.Order, d.Rejected = d.Order[:0], d.Rejected[:0]
+	added := capability.None
+	if q.Needs.Has(capability.Chat) {
+		added = e.Defaults.needs(q.Conversation.GetSampling())
+	}
 	for i := range e.targets {
-		c := Candidate{Target: e.targets[i], ref: i}
-		name := e.Targets[i].Model
-		if name == "" {
-			name = q.Model
-		}
-		if upstream, ok := c.Target.Models.Upstream(name); ok {
-			c.Model = upstream
-		}
-		if r := objection(c, q); r != nil {
-			d.Rejected = append(d.Rejected, Rejection{c, r, c.Target.Lacks & q.Needs})
+		c := e.candidate(i, &q, added)
+		if r := objection(&c, e, &q); r != nil {
+			d.Rejected = append(d.Rejected, Rejection{c, r})
 			continue
 		}
 		d.Order = append(d.Order, c)
 	}
 }
 
-func objection(c Candidate, q Question) *rule {
-	for i := range rules {
-		if !rules[i].admits(c, q) {
-			return &rules[i]
-		}
+// candidate looks at what the i-th target would make of the request, to which
+// the route's defaults add needs.
+func (e *Entry) candidate(i int, q *Question, added capability.Set) Candidate {
+	c := Candidate{Target: e.targets[i], ref: i}
+	name := e.Targets[i].Model
+	if name == "" {
+		name = q.Model
 	}
-	return nil
+	upstream, ok := c.Target.Models.Upstream(name)
+	if !ok {
+		return c
+	}
+	c.Model, c.Known = upstream, e.catalog.Find(upstream)
+	c.Lacks = c.Target.Lacks
+	if c.Known != nil {
+		c.Lacks |= c.Known.Lacks
+	}
+	c.Native = c.Target.Passes(q.Dialect)
+	needs := q.Needs | added
+	if needs.Has(capability.Chat) && e.Instructions.For(c.Target.Provider) != "" {
+		needs |= capability.System
+	}
+	if c.Native {
+		c.passOn(q, needs)
+	} else {
+		c.translate(q, needs, &e.Defaults)
+	}
+	return c
+}
+
+// passOn is for a target that reads what the client wrote, and says itself what
+// it does not like: only what would make it misread the whole is checked, and
+// what the route adds.
+func (c *Candidate) passOn(q *Question, needs capability.Set) {
+	lost := needs.Lost(c.Lacks)
+	c.Dropped = lost.Content() | lost&^q.Needs
+}
+
+// translate is for a target that gets the canonical form.
+func (c *Candidate) translate(q *Question, needs capability.Set, d *Defaults) {
+	c.Lacks |= c.Target.Wire
+	if c.Known != nil && c.Known.Output > 0 && d.outputLimit(q.Conversation) > c.Known.Output {
+		c.Lacks |= capability.OutputLimit
+	}
+	c.Dropped, c.Unexpressed = needs.Lost(c.Lacks), q.Unexpressed
+	c.refused = c.Dropped.Parameters() & q.Needs
 }
 
 // Err says why nobody may answer; nil if somebody may.
@@ -114,11 +163,12 @@ func (d *Decision) Err() error {
 	// cannot read images explains more than one that does not list it.
 	last := &d.Rejected[0]
 	for i := range d.Rejected {
-		if d.Rejected[i].rule.failure == llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED {
+		if d.Rejected[i].rule.weight > last.rule.weight {
 			last = &d.Rejected[i]
 		}
 	}
-	return errs.New(last.rule.failure, "no target can answer: %s", last.rule.reason(last))
+	return errs.New(last.rule.failure, "no target can answer: %s", last.rule.reason(last, d.Dialect)).
+		WithField(last.rule.field(last, d.Dialect))
 }
 
 // Decide puts d's candidates into the order in which they are tried.
@@ -133,11 +183,12 @@ func (d *Decision) Explain() *routerv1.RouteDecision {
 	for i := range d.Order {
 		c := d.Order[i].explain()
 		c.Reason = d.Entry.strategy.reason(&d.Order[i], i)
+		c.Dropped = d.Order[i].Fields(d.Dialect)
 		out.Candidates = append(out.Candidates, c)
 	}
 	for i := range d.Rejected {
 		c := d.Rejected[i].explain()
-		c.Rejected, c.Reason = true, d.Rejected[i].rule.reason(&d.Rejected[i])
+		c.Rejected, c.Reason = true, d.Rejected[i].rule.reason(&d.Rejected[i], d.Dialect)
 		out.Candidates = append(out.Candidates, c)
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tollgate/tollgate/services/router/internal/catalog"
 	"github.com/tollgate/tollgate/services/router/internal/target"
 )
 
@@ -21,13 +22,15 @@ type Entry struct {
 	Route
 	targets  []*target.Target // by the index of Route.Targets
 	strategy strategy
+	catalog  *catalog.Catalog
 }
 
-// NewTable makes a table of routes that Validate has found good.
-func NewTable(routes []Route, targets []*target.Target) (*Table, error) {
+// NewTable makes a table of routes that Validate has found good. Without a
+// catalogue nothing is known of models.
+func NewTable(routes []Route, targets []*target.Target, models *catalog.Catalog) (*Table, error) {
 	t := &Table{exact: make(map[string]*Entry, len(routes))}
 	for _, r := range routes {
-		e, err := newEntry(r, targets)
+		e, err := newEntry(r, targets, models)
 		if err != nil {
 			return nil, fmt.Errorf("build route %q: %w", r.Model, err)
 		}
@@ -45,7 +48,7 @@ func NewTable(routes []Route, targets []*target.Target) (*Table, error) {
 // literals is how much of a pattern is text.
 func literals(pattern string) int { return len(pattern) - strings.Count(pattern, "*") }
 
-func newEntry(r Route, targets []*target.Target) (*Entry, error) {
+func newEntry(r Route, targets []*target.Target, models *catalog.Catalog) (*Entry, error) {
 	r.Policy = resource("policies", r.Policy)
 	r.Template = resource("templates", r.Template)
 	r.Collections = slices.Clone(r.Collections)
@@ -53,7 +56,7 @@ func newEntry(r Route, targets []*target.Target) (*Entry, error) {
 		r.Collections[i] = resource("collections", c)
 	}
 	r.Strategy = r.strategy()
-	e := &Entry{Route: r}
+	e := &Entry{Route: r, catalog: models}
 	for _, ref := range r.Targets {
 		i := slices.IndexFunc(targets, func(t *target.Target) bool { return t.Name == ref.Name })
 		if i < 0 {
@@ -81,49 +84,4 @@ func (t *Table) Match(model string) (*Entry, bool) {
 		}
 	}
 	return nil, false
-}
-
-// Model is a name that clients may ask for, with the targets that may answer.
-type Model struct {
-	Name    string
-	Targets []string
-}
-
-// Models lists the names that clients may ask for, sorted: every exact route,
-// and for patterns those names that their targets list.
-func (t *Table) Models() []Model {
-	names := make(map[string]struct{})
-	for _, e := range t.entries {
-		if !isPattern(e.Model) {
-			names[e.Model] = struct{}{}
-			continue
-		}
-		for i, ref := range e.Targets {
-			for _, name := range e.targets[i].Models.Names() {
-				if ref.Model == "" && matches(e.Model, name) {
-					names[name] = struct{}{}
-				}
-			}
-		}
-	}
-	models := make([]Model, 0, len(names))
-	for name := range names {
-		if m := t.model(name); len(m.Targets) > 0 {
-			models = append(models, m)
-		}
-	}
-	slices.SortFunc(models, func(a, b Model) int { return strings.Compare(a.Name, b.Name) })
-	return models
-}
-
-func (t *Table) model(name string) Model {
-	m := Model{Name: name}
-	if e, ok := t.Match(name); ok {
-		var d Decision
-		e.Candidates(Question{Model: name}, &d)
-		for _, c := range d.Order {
-			m.Targets = append(m.Targets, c.Target.Name)
-		}
-	}
-	return m
 }

@@ -4,7 +4,9 @@ package target
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
+	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
@@ -14,16 +16,46 @@ type Target struct {
 	provider.Target
 	// Adapter calls it.
 	Adapter provider.Adapter
-	// Lacks is what its provider cannot do.
-	Lacks capability.Set
+	// Dialect is the wire format that the adapter writes; empty if it reads the
+	// canonical form.
+	Dialect string
+	// Lacks is what its provider cannot do, whatever the model; Wire is what its
+	// wire format cannot express.
+	Lacks, Wire capability.Set
 	// Health is what was seen of it.
 	Health *Health
+
+	also []string
 }
 
 // Kind is a provider that targets may have.
 type Kind struct {
-	New   provider.Factory
+	// New makes the adapter.
+	New provider.Factory
+	// Dialect is the wire format that it speaks; empty if it reads the canonical form.
+	Dialect string
+	// Also names other dialects whose requests it passes on as they are.
+	Also []string
+	// Lacks is what the provider cannot do, whatever the model.
 	Lacks capability.Set
+	// BaseURL is where its API begins, for targets that do not say; empty if they must.
+	BaseURL string
+	// Validate reports faults of a target that only this kind knows of; may be nil.
+	Validate func(provider.Target, *config.Validator)
+}
+
+// Passes says whether requests of a dialect go through as the client wrote them.
+func (t *Target) Passes(dialect string) bool {
+	return dialect != "" && (dialect == t.Dialect || slices.Contains(t.also, dialect))
+}
+
+// wire is what a target's wire format cannot express, but for what its quirks add.
+func wire(dialect string, q provider.Quirks) capability.Set {
+	lacks := capability.Wire(dialect)
+	if q.TopK {
+		lacks &^= capability.TopK
+	}
+	return lacks
 }
 
 // Build makes the targets of a configuration. One whose configuration is the
@@ -41,7 +73,13 @@ func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target) ([]*T
 			return nil, fmt.Errorf("build target %s: no provider %q", c.Name, c.Provider)
 		}
 		c.Timeouts = c.Timeouts.WithDefaults()
-		t := &Target{Target: c, Lacks: kind.Lacks, Health: &Health{}}
+		if c.BaseURL == "" {
+			c.BaseURL = kind.BaseURL
+		}
+		t := &Target{
+			Target: c, Dialect: kind.Dialect, also: kind.Also,
+			Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Health: &Health{},
+		}
 		if was := old[c.Name]; was != nil {
 			t.Health = was.Health
 			if reflect.DeepEqual(was.Target, c) {

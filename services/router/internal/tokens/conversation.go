@@ -105,9 +105,8 @@ type Bounds struct {
 	Context int64
 }
 
-// ForConversation estimates a request by the model that the client asked for.
-func ForConversation(c *llmv1.Conversation, b Bounds) Estimate {
-	input := Conversation(c.GetModel(), c)
+// ForConversation estimates a request whose input has been estimated.
+func ForConversation(c *llmv1.Conversation, input int64, b Bounds) Estimate {
 	output := b.Output
 	if limit := c.GetSampling(); limit != nil && limit.MaxOutputTokens != nil {
 		output = limit.GetMaxOutputTokens()

@@ -1,0 +1,63 @@
+package pipeline
+
+import (
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/router/internal/capability"
+	"github.com/tollgate/tollgate/services/router/internal/conversation"
+	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/route"
+)
+
+// RequestFor implements attempt.Source: what the client sent, with the route's
+// defaults and instructions, without what the candidate cannot be told. What
+// needs no change is not copied; a retry gets what the attempt before it got.
+func (r *request) RequestFor(c *route.Candidate) *provider.Request {
+	if r.asked != nil && r.askedOf == c.Place() {
+		return r.asked
+	}
+	entry := r.decision.Entry
+	defaults := entry.Defaults.For(r.conversation.GetSampling())
+	instructions := entry.Instructions.For(c.Target.Provider)
+	whole := conversation.WithInstructions(r.conversation, instructions)
+	if defaults != nil {
+		whole = conversation.WithSampling(whole, route.Merge(r.conversation.GetSampling(), defaults))
+		defaults = kept(defaults, capability.Strip(whole, c.Lacks).GetSampling())
+	}
+	if !c.Native {
+		whole = capability.Strip(whole, c.Lacks)
+	}
+	r.askedOf, r.asked = c.Place(), &provider.Request{
+		Conversation: whole, Native: r.native, Revisions: r.revisions,
+		Context: r.enrichment.text, Passages: r.enrichment.passages,
+		Defaults: defaults, Instructions: instructions,
+	}
+	return r.asked
+}
+
+// kept is what of the defaults is left among the parameters of a stripped
+// conversation; nil if nothing is.
+func kept(defaults, left *llmv1.Sampling) *llmv1.Sampling {
+	if left == nil {
+		return nil
+	}
+	out := &llmv1.Sampling{
+		Temperature:      both(defaults.Temperature, left.Temperature),
+		TopP:             both(defaults.TopP, left.TopP),
+		TopK:             both(defaults.TopK, left.TopK),
+		MaxOutputTokens:  both(defaults.MaxOutputTokens, left.MaxOutputTokens),
+		Seed:             both(defaults.Seed, left.Seed),
+		PresencePenalty:  both(defaults.PresencePenalty, left.PresencePenalty),
+		FrequencyPenalty: both(defaults.FrequencyPenalty, left.FrequencyPenalty),
+	}
+	if len(defaults.GetStop()) > 0 {
+		out.Stop = left.GetStop()
+	}
+	return out
+}
+
+func both[T any](a, b *T) *T {
+	if a == nil || b == nil {
+		return nil
+	}
+	return b
+}

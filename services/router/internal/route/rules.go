@@ -1,0 +1,106 @@
+package route
+
+import (
+	"strconv"
+	"strings"
+
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/router/internal/capability"
+	"github.com/tollgate/tollgate/services/router/internal/tokens"
+)
+
+// rule rules a candidate out.
+type rule struct {
+	reason func(r *Rejection, dialect string) string
+	// field is the client's parameter at fault.
+	field func(r *Rejection, dialect string) string
+	// failure is the error if no candidate is left and this rule explains most:
+	// that is the one with the greatest weight, which looked furthest.
+	failure llmv1.ErrorReason
+	weight  int
+}
+
+// The rules, in the order in which they are asked.
+var (
+	unlisted = &rule{
+		reason:  func(*Rejection, string) string { return "the target does not list the model" },
+		field:   func(*Rejection, string) string { return "model" },
+		failure: llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND,
+	}
+	unable = &rule{
+		reason: func(r *Rejection, _ string) string {
+			return "the target does not support " + r.Dropped.Content().String()
+		},
+		field:   func(r *Rejection, dialect string) string { return capability.Field(dialect, r.Dropped.First()) },
+		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
+		weight:  1,
+	}
+	untold = &rule{
+		reason: func(r *Rejection, dialect string) string {
+			return "the target cannot be told " + strings.Join(r.refusedFields(dialect), ", ")
+		},
+		field:   func(r *Rejection, dialect string) string { return r.refusedFields(dialect)[0] },
+		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
+		weight:  2,
+	}
+	overlong = &rule{
+		reason: func(r *Rejection, _ string) string {
+			return "larger context needed: the model reads at most " + strconv.FormatInt(r.Known.Context, 10) + " tokens"
+		},
+		field:   func(_ *Rejection, dialect string) string { return capability.Field(dialect, capability.Chat) },
+		failure: llmv1.ErrorReason_ERROR_REASON_CONTEXT_EXCEEDED,
+		weight:  3,
+	}
+)
+
+// objection is the first rule that does not admit the candidate; nil if all do.
+// The rules are called by name: through pointers in a table they would make
+// every candidate escape to the heap.
+func objection(c *Candidate, e *Entry, q *Question) *rule {
+	switch {
+	case c.Model == "":
+		return unlisted
+	case c.Dropped.Content() != capability.None:
+		return unable
+	case !e.DropUnsupported && (c.refused != capability.None || anyRefused(c.Unexpressed, q.Dialect)):
+		return untold
+	case tooLong(c, q):
+		return overlong
+	default:
+		return nil
+	}
+}
+
+// refusedFields are the client's parameters that the route would have to drop.
+func (r *Rejection) refusedFields(dialect string) []string {
+	var fields []string
+	for _, path := range r.Unexpressed {
+		if !capability.HintPath(dialect, path) {
+			fields = append(fields, path)
+		}
+	}
+	return capability.AppendFields(fields, dialect, r.refused)
+}
+
+func anyRefused(paths []string, dialect string) bool {
+	for _, path := range paths {
+		if !capability.HintPath(dialect, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// slack is how far an estimate may be above the truth, in percent: a request
+// is refused for its length only if even the least that it may have is too much.
+// The provider itself has the last word.
+const slack = 25
+
+// tooLong says whether the request has more tokens than the model reads. The
+// estimate by the asked model is near enough unless it comes near the limit.
+func tooLong(c *Candidate, q *Question) bool {
+	if c.Known == nil || c.Known.Context == 0 || q.Input*2 < c.Known.Context {
+		return false
+	}
+	return tokens.Conversation(c.Model, q.Conversation)*100 > c.Known.Context*(100+slack)
+}
