@@ -4,7 +4,7 @@ import { kindsOf } from '../cells.mjs';
 
 // The SDK has one class only; the status word that the body holds says the rest.
 const FAULTS = {
-  unauthenticated: 'UNAUTHENTICATED',
+  unauthenticated: 'ApiError', // Google itself says 400 INVALID_ARGUMENT
   notFound: 'NOT_FOUND',
   rateLimited: 'RESOURCE_EXHAUSTED',
   rejected: 'INVALID_ARGUMENT',

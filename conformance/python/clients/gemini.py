@@ -9,7 +9,7 @@ from conversation import Ask, Call, Fault, Got, Results, User
 
 # The SDK has two classes only; the status word says the rest.
 FAULTS = {
-    "unauthenticated": "ClientError UNAUTHENTICATED",
+    "unauthenticated": "ClientError",  # Google itself says 400 INVALID_ARGUMENT
     "not_found": "ClientError NOT_FOUND",
     "rate_limited": "ClientError RESOURCE_EXHAUSTED",
     "rejected": "ClientError INVALID_ARGUMENT",

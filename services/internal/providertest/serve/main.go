@@ -11,6 +11,7 @@ import (
 
 	"github.com/tollgate/tollgate/services/internal/providertest"
 	"github.com/tollgate/tollgate/services/internal/providertest/anthropic"
+	"github.com/tollgate/tollgate/services/internal/providertest/gemini"
 )
 
 // key is the credential that providers with keys ask for.
@@ -34,12 +35,14 @@ func main() {
 
 // start starts every provider.
 func start(host *lifetime) map[string]place {
-	openai, claude := providertest.New(host), anthropic.New(host)
-	for _, h := range []*providertest.Host{openai.Host, claude.Host} {
+	out := map[string]place{}
+	for name, h := range map[string]*providertest.Host{
+		"openai":    providertest.New(host).Host,
+		"anthropic": anthropic.New(host).Host,
+		"gemini":    gemini.New(host).Host,
+	} {
 		h.Key = key
+		out[name] = place{h.URL, key}
 	}
-	return map[string]place{
-		"openai":    {openai.URL, key},
-		"anthropic": {claude.URL, key},
-	}
+	return out
 }
