@@ -47,6 +47,9 @@ type Edge struct {
 	Authenticate func(w http.ResponseWriter, r *http.Request) (*auth.Principal, error)
 	// Error writes the body of an error in the dialect's form; it may set headers.
 	Error func(header http.Header, status int, e *errs.Error) []byte
+	// Status is the status of an error where the dialect's clients expect
+	// another than its reason has; nil if they do not.
+	Status func(e *errs.Error) int
 }
 
 // NewEdge makes an edge whose callers are found by the headers.
@@ -147,7 +150,12 @@ var hopeless = map[llmv1.ErrorReason]bool{
 
 // Refuse answers with an error.
 func (e *Edge) Refuse(w http.ResponseWriter, err error) {
-	e.refuse(w, errs.From(err).HTTPStatus(), err)
+	failure := errs.From(err)
+	status := failure.HTTPStatus()
+	if e.Status != nil {
+		status = e.Status(failure)
+	}
+	e.refuse(w, status, failure)
 }
 
 func (e *Edge) refuse(w http.ResponseWriter, status int, err error) {
