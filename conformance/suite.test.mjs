@@ -3,7 +3,7 @@
 import { after, before, describe } from 'node:test';
 import assert from 'node:assert/strict';
 import { start } from './cases/gateway.mjs';
-import { startUpstream } from './upstream.mjs';
+import { startUpstream } from './cases/upstream.mjs';
 import { chat } from './cases/chat.mjs';
 import { streaming } from './cases/streaming.mjs';
 import { tools } from './cases/tools.mjs';
@@ -17,7 +17,7 @@ const env = { gateway: null, upstream: null };
 describe('openai-node against tollgate', { timeout: 180_000 }, () => {
   before(async () => {
     env.upstream = await startUpstream();
-    env.gateway = await start(env.upstream.url);
+    env.gateway = await start(env.upstream);
   });
   after(async () => {
     const code = await env.gateway?.stop();

@@ -14,14 +14,16 @@ export function others(env) {
   test('embeddings; the SDK asks for base64 on its own', async () => {
     const got = await env.gateway.client().embeddings.create({ model: 'text-embedding-3-small', input: ['one', 'two'] });
     assert.deepEqual(got.data.map((d) => d.index), [0, 1]);
-    assert.equal(got.data[1].embedding.length, 4);
-    assert.ok(Math.abs(got.data[1].embedding[0] - 1) < 1e-6 && Math.abs(got.data[1].embedding[1] - 2 / 3) < 1e-6, `${got.data[1].embedding}`);
-    assert.equal(got.usage.total_tokens, 10);
+    const [one, two] = got.data.map((d) => d.embedding);
+    assert.ok(one.length > 1 && one.length === two.length && one.every(Number.isFinite), `${one}`);
+    assert.notDeepEqual(one, two);
+    assert.equal(got.usage.total_tokens, 2);
   });
 
   test('embeddings as numbers, of a given length', async () => {
     const got = await env.gateway.client().embeddings.create({ model: 'text-embedding-3-small', input: 'one', encoding_format: 'float', dimensions: 2 });
     assert.equal(got.data[0].embedding.length, 2);
-    assert.ok(Math.abs(got.data[0].embedding[0] - 0.5) < 1e-6);
+    const coded = await env.gateway.client().embeddings.create({ model: 'text-embedding-3-small', input: 'one', dimensions: 2 });
+    coded.data[0].embedding.forEach((x, i) => assert.ok(Math.abs(x - got.data[0].embedding[i]) < 1e-6, `${x} as base64`));
   });
 }

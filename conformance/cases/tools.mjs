@@ -1,19 +1,21 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { TEXT } from '../upstream.mjs';
+import { said } from './upstream.mjs';
 
 const weather = {
   type: 'function',
   function: {
     name: 'get_weather',
     description: 'The weather of a city.',
-    parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+    parameters: { type: 'object', properties: { city: { type: 'string', enum: ['Paris', 'Zürich'] } }, required: ['city'] },
   },
 };
-const ask = (more = {}) => ({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'How is the weather?' }], tools: [weather], ...more });
+const ask = (more = {}) => ({ model: 'parallel', messages: [{ role: 'user', content: 'How is the weather?' }], tools: [weather], ...more });
 
-const calls = (message) => message.tool_calls.map((c) => [c.id, c.function.name, JSON.parse(c.function.arguments).city]);
-const want = [['call_0', 'get_weather', 'Paris'], ['call_1', 'get_weather', 'Zürich']];
+const calls = (message) => message.tool_calls.map((c) => [c.function.name, JSON.parse(c.function.arguments).city]);
+const want = [['get_weather', 'Paris'], ['get_weather', 'Zürich']];
+
+const TEXT = `The tools said: 18 degrees | 18 degrees. ${said('How is the weather?')}`;
 
 export function tools(env) {
   test('calls and their results', async () => {
@@ -25,7 +27,7 @@ export function tools(env) {
     const results = message.tool_calls.map((c) => ({ role: 'tool', tool_call_id: c.id, content: '18 degrees' }));
     const second = await client.chat.completions.create(ask({ messages: [...ask().messages, message, ...results] }));
     assert.equal(second.choices[0].message.content, TEXT);
-    const sent = env.upstream.seen('gpt-4o-mini').at(-1).body;
+    const sent = await env.upstream.last('gpt-4o-mini~parallel-tools');
     assert.deepEqual(sent.messages.slice(-2), results);
     assert.deepEqual(sent.tools, [weather]);
   });

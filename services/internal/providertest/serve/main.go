@@ -17,10 +17,12 @@ import (
 // key is the credential that providers with keys ask for.
 const key = "sk-upstream-0123456789"
 
-// place is where a provider is, and what it asks for.
+// place is where a provider is, what it asks for, and where what it was asked
+// can be looked at.
 type place struct {
-	URL string `json:"url"`
-	Key string `json:"key"`
+	URL      string `json:"url"`
+	Key      string `json:"key"`
+	Requests string `json:"requests"`
 }
 
 func main() {
@@ -35,14 +37,16 @@ func main() {
 
 // start starts every provider.
 func start(host *lifetime) map[string]place {
-	out := map[string]place{}
-	for name, h := range map[string]*providertest.Host{
+	fakes := map[string]*providertest.Host{
 		"openai":    providertest.New(host).Host,
 		"anthropic": anthropic.New(host).Host,
 		"gemini":    gemini.New(host).Host,
-	} {
+	}
+	looking := look(host, fakes)
+	out := map[string]place{}
+	for name, h := range fakes {
 		h.Key = key
-		out[name] = place{h.URL, key}
+		out[name] = place{URL: h.URL, Key: key, Requests: looking + "/" + name}
 	}
 	return out
 }
