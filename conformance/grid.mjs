@@ -59,7 +59,7 @@ async function play(dir, fakes) {
     if (process.env.CONFORMANCE_LOG) await writeFile(process.env.CONFORMANCE_LOG, gateway.log());
   }
   const cells = ended.flatMap((e) => e.cells);
-  const counts = print(matrix, cells);
+  const counts = print(matrix, cells, only);
   const died = ended.filter((e) => e.code !== 0);
   for (const e of died) console.error(`${e.command} ended with ${e.code}`);
   console.log(`\n${counts.ok} cells passed, ${counts.fail} failed, ${counts.missing} were not run, ${counts.absent} cannot exist (${((Date.now() - start) / 1000).toFixed(1)} s)`);

@@ -7,6 +7,7 @@ import { every } from './checks.mjs';
 import { Client as Anthropic } from './clients/anthropic.mjs';
 import { Client as Converse } from './clients/bedrock-converse.mjs';
 import { Client as Invoke } from './clients/bedrock-invoke.mjs';
+import { Client as Titan } from './clients/bedrock-titan.mjs';
 import { Client as Gemini } from './clients/gemini.mjs';
 import { Client as Chat } from './clients/openai-chat.mjs';
 import { Client as Responses } from './clients/openai-responses.mjs';
@@ -48,7 +49,7 @@ async function row(Client, place, family, label) {
   }
 }
 
-for (const Client of [Chat, Responses, Anthropic, Converse, Invoke, Gemini]) {
+for (const Client of [Chat, Responses, Anthropic, Converse, Invoke, Gemini, Titan]) {
   const { fake } = matrix.dialects[new Client(session.gateway).dialect];
   const place = fake ? session.fakes[fake] : session.gateway;
   if (place) await row(Client, place, matrix.families[fake] ?? {}, 'itself');

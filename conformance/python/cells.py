@@ -22,7 +22,9 @@ def png(side: int = 3) -> bytes:
 
     rows = (b"\0" + b"\xff\0\0" * side) * side
     head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    # Its base64 has "+" and "/" in it, wherever it begins.
+    odd = b"Comment\0" + b"\0".join([b"\xfb\xef\xbe" * 2, b"\xff" * 6] * 3)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"tEXt", odd) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def words(*texts: str) -> int:
@@ -65,7 +67,8 @@ class Cells:
         same("finish", got.finish, self.dialect["finish"][end])
 
     def plain(self, answer=None) -> None:
-        hello, system = self.texts["hello"], self.texts["system"]
+        hello = self.texts["hello"]
+        system = "" if self.dialect.get("noSystem") else self.texts["system"]
         got = (answer or self.client.whole)(self.ask(User(hello), system=system))
         self.check(got, self.texts["said"] + hello)
         same("input tokens", got.input_tokens, words(system, hello))

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import checks
 from cells import Cells
-from clients import anthropic_messages, bedrock_converse, bedrock_invoke, gemini, openai_chat, openai_responses
+from clients import anthropic_messages, bedrock_converse, bedrock_invoke, bedrock_titan, gemini, openai_chat, openai_responses
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CLIENTS = [openai_chat, openai_responses, anthropic_messages, bedrock_converse, bedrock_invoke, gemini]
+CLIENTS = [openai_chat, openai_responses, anthropic_messages, bedrock_converse, bedrock_invoke, gemini, bedrock_titan]
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 const SIGN = { ok: 'ok', fail: 'FAIL', absent: '—', missing: 'NOT RUN' };
 
 /** Prints every grid; returns how many cells are in which state. What nobody reported was not run. */
-export function print(matrix, cells, out = console.log) {
+export function print(matrix, cells, only, out = console.log) {
   const counts = { ok: 0, fail: 0, absent: 0, missing: 0 };
   const rows = ['itself', ...Object.keys(matrix.families)];
   for (const language of ['python', 'node']) {
     for (const dialect of Object.keys(matrix.dialects)) {
       const mine = cells.filter((c) => c.grid === 'matrix' && c.client.startsWith(`${language} `) && c.dialect === dialect);
+      if (only && mine.length === 0) continue;
       const find = (family, column) => mine.find((c) => c.family === family && c.column === column);
       table(`${dialect} (${mine[0]?.client ?? language})`, rows, matrix.columns, find, counts, out);
     }

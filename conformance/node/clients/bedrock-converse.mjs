@@ -10,7 +10,7 @@ export const FAULTS = {
   rejected: 'ValidationException',
   contextExceeded: 'ValidationException',
   unavailable: 'ServiceUnavailableException',
-  auth: 'InternalServerException',
+  auth: 'ModelErrorException',
   interrupted: 'BedrockRuntimeServiceException',
 };
 

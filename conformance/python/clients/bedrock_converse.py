@@ -15,7 +15,7 @@ FAULTS = {
     "rejected": "ValidationException",
     "context_exceeded": "ValidationException",
     "unavailable": "ServiceUnavailableException",
-    "auth": "InternalServerException",
+    "auth": "ModelErrorException",
     "interrupted": "EventStreamError",
 }
 
