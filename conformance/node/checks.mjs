@@ -17,7 +17,7 @@ export function every(matrix, gateway) {
     ['@aws-sdk/client-bedrock', 'ListFoundationModels', () => listFoundationModels(gateway)],
     ['@aws-sdk/client-bedrock-runtime', 'Converse with a bearer token', () => bearer(gateway, model('bedrock'))],
     ['@google/genai', 'models.countTokens', () => geminiCountTokens(gateway, model('gemini'))],
-    ['@google/genai', 'models.embedContent', () => geminiEmbed(gateway, matrix.embeddings)],
+    ['@google/genai', 'models.embedContent', () => geminiEmbed(gateway, matrix.embeddings.gemini[0])],
   ];
   return checks.map(([client, what, run]) => ({ client, family: 'gateway', what, run }));
 }

@@ -1,5 +1,6 @@
 """What stands beside the grid: agents, and calls that have no provider family."""
 
+import json
 import os
 
 import boto3
@@ -24,11 +25,15 @@ def every(matrix: dict, gateway):
             name = chat.__name__.removeprefix("chat_")
             yield "langgraph", label, f"ReAct agent ({name})", lambda chat=chat, model=model: agent(chat(gateway, model))
             yield "langgraph", label, f"ReAct agent, streamed ({name})", lambda chat=chat, model=model: streamed(chat(gateway, model))
+    for label, names in matrix["embeddings"].items():
+        for model in names:
+            for client, embed in (("openai", openai_embed), ("google-genai", gemini_embed), ("boto3", titan_embed)):
+                yield client, label, f"embeddings of {model}", lambda embed=embed, model=model: embeddings(embed, gateway, model)
     once = {
-        "openai": [models, embeddings, moderations, previous_response],
+        "openai": [models, moderations, previous_response],
         "anthropic": [count_tokens],
         "boto3": [list_foundation_models, bearer],
-        "google-genai": [gemini_count_tokens, gemini_embed],
+        "google-genai": [gemini_count_tokens],
     }
     for client, runs in once.items():
         for run in runs:
@@ -92,16 +97,35 @@ def streamed(chat) -> None:
 def models(matrix, gateway):
     """models.list."""
     ids = [m.id for m in openai_chat.Client(gateway).sdk.models.list()]
-    for model in [matrix["embeddings"], *(f["model"] for f in matrix["families"].values())]:
+    for model in [f["model"] for f in matrix["families"].values()] + [m for models in matrix["embeddings"].values() for m in models]:
         assert model in ids, f"{model} is not among {ids}"
 
 
-def embeddings(matrix, gateway):
-    """embeddings.create."""
-    got = openai_chat.Client(gateway).sdk.embeddings.create(model=matrix["embeddings"], input=["one two", "three"])
-    same("indices", [d.index for d in got.data], [0, 1])
-    assert got.data[0].embedding != got.data[1].embedding and len(got.data[0].embedding) > 1
-    same("tokens", got.usage.prompt_tokens, 3)
+def embeddings(embed, gateway, model):
+    """Vectors of two texts: as long as each other, and not the same."""
+    vectors = embed(gateway, model, ["one two", "three"])
+    assert len(vectors[0]) == len(vectors[1]) > 1 and vectors[0] != vectors[1], vectors
+    (again,) = embed(gateway, model, ["one two"])
+    assert all(abs(a - b) < 1e-5 for a, b in zip(again, vectors[0], strict=True)), "the same text has another vector"
+
+
+def openai_embed(gateway, model, texts):
+    got = openai_chat.Client(gateway).sdk.embeddings.create(model=model, input=texts)
+    same("indices", [d.index for d in got.data], list(range(len(texts))))
+    assert got.usage.prompt_tokens > 0, "no usage"
+    return [d.embedding for d in got.data]
+
+
+def gemini_embed(gateway, model, texts):
+    got = gemini.Client(gateway).sdk.models.embed_content(model=model, contents=texts)
+    return [e.values for e in got.embeddings]
+
+
+def titan_embed(gateway, model, texts):
+    sdk = bedrock_converse.connect(gateway)
+    answers = [json.loads(sdk.invoke_model(modelId=model, body=json.dumps({"inputText": text}))["body"].read()) for text in texts]
+    assert all(a["inputTextTokenCount"] > 0 for a in answers), "no usage"
+    return [a["embedding"] for a in answers]
 
 
 def moderations(matrix, gateway):
@@ -154,10 +178,3 @@ def gemini_count_tokens(matrix, gateway):
     """models.count_tokens."""
     got = gemini.Client(gateway).sdk.models.count_tokens(model=matrix["families"]["gemini"]["model"], contents="one two three")
     assert got.total_tokens >= 3, got
-
-
-def gemini_embed(matrix, gateway):
-    """models.embed_content."""
-    got = gemini.Client(gateway).sdk.models.embed_content(model=matrix["embeddings"], contents=["one two", "three"])
-    same("embeddings", len(got.embeddings), 2)
-    assert got.embeddings[0].values != got.embeddings[1].values

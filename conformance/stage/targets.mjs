@@ -26,6 +26,8 @@ export function configuration(matrix, places) {
     // By its name, so that it is listed, and by a pattern for the names that misbehave.
     for (const model of [family.model, family.routes]) routes.push({ model, targets: [name] });
   }
-  routes.push({ model: matrix.embeddings, targets: ['openai'] });
+  for (const [family, models] of Object.entries(matrix.embeddings)) {
+    for (const model of models) routes.push({ model, targets: [family] });
+  }
   return `targets: ${JSON.stringify(targets)}\nroutes: ${JSON.stringify(routes)}\n`;
 }
