@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import Anthropic from '@anthropic-ai/sdk';
 import { BedrockClient, ListFoundationModelsCommand } from '@aws-sdk/client-bedrock';
 import { BedrockRuntimeClient, ConverseCommand } from '@aws-sdk/client-bedrock-runtime';
+import { AzureOpenAI } from 'openai';
 import { words } from './cells.mjs';
 import * as bedrock from './clients/bedrock-converse.mjs';
 import * as gemini from './clients/gemini.mjs';
@@ -12,6 +13,7 @@ import * as openai from './clients/openai-chat.mjs';
 export function every(matrix, gateway) {
   const model = (family) => matrix.families[family].model;
   const checks = [
+    ['openai', 'AzureOpenAI: deployments in the path', () => azure(gateway, model('anthropic'))],
     ['openai', 'responses.create with previous_response_id', () => previousResponse(gateway, model('anthropic'))],
     ['@anthropic-ai/sdk', 'messages.countTokens', () => countTokens(gateway, model('anthropic'))],
     ['@aws-sdk/client-bedrock', 'ListFoundationModels', () => listFoundationModels(gateway)],
@@ -20,6 +22,12 @@ export function every(matrix, gateway) {
     ['@google/genai', 'models.embedContent', () => geminiEmbed(gateway, matrix.embeddings.gemini[0])],
   ];
   return checks.map(([client, what, run]) => ({ client, family: 'gateway', what, run }));
+}
+
+async function azure(gateway, model) {
+  const sdk = new AzureOpenAI({ endpoint: gateway.url, apiVersion: '2024-10-21', apiKey: gateway.key, maxRetries: 0 });
+  const answer = await sdk.chat.completions.create({ model, messages: [{ role: 'user', content: 'Hello' }] });
+  assert.equal(answer.choices[0].message.content, 'You said: Hello');
 }
 
 async function previousResponse(gateway, model) {

@@ -3,7 +3,9 @@
 import json
 import os
 
+import anthropic
 import boto3
+import openai
 from botocore.config import Config
 from langchain_anthropic import ChatAnthropic
 from langchain_core.tools import tool
@@ -12,7 +14,6 @@ from langgraph.prebuilt import create_react_agent
 
 from clients import anthropic_messages, bedrock_converse, gemini, openai_chat, openai_responses
 from cells import same, words
-from conversation import Ask, User
 
 CITY, ZONE = "Zürich 🗼", "Europe/Zurich"
 
@@ -30,8 +31,8 @@ def every(matrix: dict, gateway):
             for client, embed in (("openai", openai_embed), ("google-genai", gemini_embed), ("boto3", titan_embed)):
                 yield client, label, f"embeddings of {model}", lambda embed=embed, model=model: embeddings(embed, gateway, model)
     once = {
-        "openai": [models, moderations, previous_response],
-        "anthropic": [count_tokens],
+        "openai": [models, moderations, azure, previous_response, refused, dropped],
+        "anthropic": [root, count_tokens],
         "boto3": [list_foundation_models, bearer],
         "google-genai": [gemini_count_tokens],
     }
@@ -71,6 +72,7 @@ def toolbox():
 
 
 ANSWER = "The tools said: 18 degrees | 12:05. You said: How is the weather, and what time is it?"
+HELLO = [{"role": "user", "content": "Hello"}]
 QUESTION = {"messages": [("user", "How is the weather, and what time is it?")]}
 
 
@@ -117,7 +119,8 @@ def openai_embed(gateway, model, texts):
 
 
 def gemini_embed(gateway, model, texts):
-    got = gemini.Client(gateway).sdk.models.embed_content(model=model, contents=texts)
+    sdk = gemini.Client(gateway).sdk  # it closes itself when nobody holds it
+    got = sdk.models.embed_content(model=model, contents=texts)
     return [e.values for e in got.embeddings]
 
 
@@ -134,6 +137,36 @@ def moderations(matrix, gateway):
     same("flagged", [r.flagged for r in got.results], [False, True])
 
 
+def refused(matrix, gateway):
+    """a parameter that the provider has not is refused by name."""
+    sdk = openai_chat.Client(gateway).sdk
+    for family in ("anthropic", "gemini", "bedrock"):
+        try:
+            sdk.chat.completions.create(model=matrix["families"][family]["model"], messages=HELLO, logit_bias={"50256": -100})
+        except openai.BadRequestError as error:
+            same(f"parameter at fault of {family}", error.param, "logit_bias")
+        else:
+            raise AssertionError(f"{family} takes logit_bias, or it was dropped silently")
+
+
+def dropped(matrix, gateway):
+    """a parameter that the provider has not is dropped where the route says so."""
+    sdk = openai_chat.Client(gateway).sdk
+    answer = sdk.chat.completions.with_raw_response.create(model="dropping", messages=HELLO, logit_bias={"50256": -100})
+    same("text", answer.parse().choices[0].message.content, "You said: Hello")
+    same("dropped", answer.headers.get("x-tollgate-dropped"), "logit_bias")
+
+
+def azure(matrix, gateway):
+    """AzureOpenAI: deployments in the path."""
+    sdk = openai.AzureOpenAI(azure_endpoint=gateway.url, api_version="2024-10-21", api_key=gateway.key, max_retries=0)
+    model = matrix["families"]["anthropic"]["model"]
+    answer = sdk.chat.completions.create(model=model, messages=HELLO)
+    same("text", answer.choices[0].message.content, "You said: Hello")
+    pieces = [c.choices[0].delta.content or "" for c in sdk.chat.completions.create(model=model, messages=HELLO, stream=True) if c.choices]
+    same("streamed text", "".join(pieces), "You said: Hello")
+
+
 def previous_response(matrix, gateway):
     """responses.create with previous_response_id."""
     sdk = openai_responses.Client(gateway).sdk
@@ -143,6 +176,13 @@ def previous_response(matrix, gateway):
     same("text", second.output_text, "You said: four")
     same("input tokens", second.usage.input_tokens, words("one two three", first.output_text, "four"))
     same("kept", sdk.responses.retrieve(first.id).output_text, first.output_text)
+
+
+def root(matrix, gateway):
+    """messages.create at the root of the gateway."""
+    sdk = anthropic.Anthropic(base_url=gateway.url, api_key=gateway.key, max_retries=0)
+    answer = sdk.messages.create(model=matrix["families"]["openai"]["model"], max_tokens=100, messages=HELLO)
+    same("text", answer.content[0].text, "You said: Hello")
 
 
 def count_tokens(matrix, gateway):
@@ -176,5 +216,6 @@ def bearer(matrix, gateway):
 
 def gemini_count_tokens(matrix, gateway):
     """models.count_tokens."""
-    got = gemini.Client(gateway).sdk.models.count_tokens(model=matrix["families"]["gemini"]["model"], contents="one two three")
+    sdk = gemini.Client(gateway).sdk
+    got = sdk.models.count_tokens(model=matrix["families"]["gemini"]["model"], contents="one two three")
     assert got.total_tokens >= 3, got

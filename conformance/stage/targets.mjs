@@ -29,5 +29,7 @@ export function configuration(matrix, places) {
   for (const [family, models] of Object.entries(matrix.embeddings)) {
     for (const model of models) routes.push({ model, targets: [family] });
   }
+  const { model } = matrix.families.anthropic;
+  routes.push({ model: 'dropping', targets: [{ name: 'anthropic', model }], drop_unsupported: true });
   return `targets: ${JSON.stringify(targets)}\nroutes: ${JSON.stringify(routes)}\n`;
 }
