@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
+	"github.com/tollgate/tollgate/services/router/internal/wire/refusal"
 )
 
 // Dialect is the name of this wire format.
@@ -18,8 +19,9 @@ const Dialect = "titan"
 
 // Bounds of a request: those of the canonical form.
 const (
-	maxStops  = 16
-	maxTokens = 10_000_000
+	maxStops       = 16
+	maxTokens      = 10_000_000
+	maxUnexpressed = 64
 )
 
 // Request is a text request as the client wrote it.
@@ -77,9 +79,10 @@ func (p *parser) object(names jsonscan.Names, at *jsonscan.Path, read func(name 
 		}
 		in := &jsonscan.Path{Parent: at, Name: name}
 		if name == "" {
-			in.Name = string(key)
-			p.req.unexpressed = append(p.req.unexpressed, in.String())
-			p.Skip()
+			in.Name = refusal.Printable(string(key)) // the list gets into headers
+			if p.Skip(); len(p.req.unexpressed) < maxUnexpressed {
+				p.req.unexpressed = append(p.req.unexpressed, in.String())
+			}
 			continue
 		}
 		if err := read(name, in); err != nil {

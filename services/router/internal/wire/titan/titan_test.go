@@ -41,6 +41,7 @@ func TestParseRequest(t *testing.T) {
 			`{"inputText":"hi","seed":1,"other":null,"textGenerationConfig":{"topK":3}}`, asking("hi", nil),
 			[]string{"seed", "textGenerationConfig.topK"},
 		},
+		{"{\"inputText\":\"hi\",\"a\\n, b\":1}", asking("hi", nil), []string{"?"}},
 	}
 	for _, tt := range tests {
 		r, c, err := ParseRequest([]byte(tt.body), "m")
@@ -143,7 +144,9 @@ func TestEncodeAnswer(t *testing.T) {
 func TestChunkEncoder(t *testing.T) {
 	e := &ChunkEncoder{}
 	b := e.Append(nil, &stream.Chunk{Events: []stream.Event{
-		{Kind: stream.Start}, {Kind: stream.Thinking, Delta: []byte("hidden")}, {Kind: stream.Text, Delta: []byte("on\ne")},
+		{Kind: stream.Start},
+		{Kind: stream.Thinking, Delta: []byte("hidden")},
+		{Kind: stream.Text, Delta: []byte("on\ne")},
 		{Kind: stream.Text, Candidate: 1, Delta: []byte("another answer")},
 	}})
 	b = e.Append(b, &stream.Chunk{Events: []stream.Event{
