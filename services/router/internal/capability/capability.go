@@ -81,6 +81,9 @@ const (
 	// ReasoningBudget: how many tokens to think with. Without it, the effort
 	// that comes nearest takes its place.
 	ReasoningBudget
+	// ReasoningEffort: how hard to think, by name. Without it, the number of tokens
+	// that comes nearest takes its place: nothing is lost.
+	ReasoningEffort
 	// ReasoningXHigh: more effort than high, which takes its place.
 	ReasoningXHigh
 	// IncludeThinking: the thinking comes with the answer.
@@ -171,6 +174,9 @@ func (s Set) Lost(lacks Set) Set {
 		lacks = lacks&^ReasoningOff | ReasoningBudget | ReasoningXHigh | IncludeThinking
 	}
 	lost := s & lacks
+	if lacks&ReasoningBudget == 0 {
+		lost &^= ReasoningEffort
+	}
 	if s&(ToolChoiceNone|ToolHistory) == ToolChoiceNone {
 		lost &^= Tools | ToolChoiceNone | StrictTools | ParallelControl
 	}

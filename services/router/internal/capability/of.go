@@ -194,10 +194,10 @@ func ofReasoning(r *llmv1.Reasoning) Set {
 	case r.BudgetTokens != nil:
 		needs |= Reasoning | ReasoningBudget
 	case r.GetEffort() != llmv1.Reasoning_EFFORT_UNSPECIFIED:
-		needs |= Reasoning
+		needs |= Reasoning | ReasoningEffort
 	}
 	if r.GetEffort() == llmv1.Reasoning_EFFORT_XHIGH {
-		needs |= Reasoning | ReasoningXHigh
+		needs |= ReasoningXHigh
 	}
 	if r.GetIncludeThinking() {
 		needs |= IncludeThinking

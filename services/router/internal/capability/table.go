@@ -77,6 +77,7 @@ var table = [...]row{
 	{ReasoningOff, "reasoning_off", Parameter, [dialects]string{"reasoning_effort", "reasoning.effort", "thinking", "additionalModelRequestFields.thinking", "generationConfig.thinkingConfig", "conversation.reasoning"}},
 
 	{ReasoningBudget, "reasoning_budget", Hint, [dialects]string{"", "", "thinking.budget_tokens", "additionalModelRequestFields.thinking.budget_tokens", "generationConfig.thinkingConfig.thinkingBudget", "conversation.reasoning.budget_tokens"}},
+	{ReasoningEffort, "reasoning_effort", Hint, [dialects]string{"reasoning_effort", "reasoning.effort", "output_config.effort", "outputConfig.effort", "generationConfig.thinkingConfig.thinkingLevel", "conversation.reasoning.effort"}},
 	{ReasoningXHigh, "reasoning_xhigh", Hint, [dialects]string{"reasoning_effort", "reasoning.effort", "output_config.effort", "outputConfig.effort", "", "conversation.reasoning.effort"}},
 	{IncludeThinking, "include_thinking", Hint, [dialects]string{"", "reasoning.summary", "thinking", "additionalModelRequestFields.thinking", "generationConfig.thinkingConfig.includeThoughts", "conversation.reasoning.include_thinking"}},
 	{ThinkingHistory, "thinking_history", Hint, [dialects]string{"", "input[].encrypted_content", "messages[].content[].thinking", "messages[].content[].reasoningContent", "contents[].parts[].thoughtSignature", "conversation.messages[].parts[].thinking"}},

@@ -55,7 +55,7 @@ var wires = map[string]Set{
 		Tools | ToolResultMedia | ToolHistory | Prefill |
 		ToolChoice | ToolChoiceNone | ParallelControl | StrictTools | JSONObject | JSONSchema |
 		HighTemperature | TopK | Seed | PresencePenalty | FrequencyPenalty | Candidates |
-		Reasoning | ReasoningOff | ReasoningBudget | ReasoningXHigh | IncludeThinking |
+		Reasoning | ReasoningOff | ReasoningBudget | ReasoningEffort | ReasoningXHigh | IncludeThinking |
 		ThinkingHistory | UnsignedThinking | CallSignatures |
 		CachePoints | CacheTTL | EndUser | ParticipantNames | LateSystem | ToolErrors | ImageDetail | DocumentTitles | Citations,
 }

@@ -40,7 +40,8 @@ type Model struct {
 	Lacks capability.Set
 	// Tokenizer is the tokenizer's name, if it is public.
 	Tokenizer string
-	// Price is the name under which the price list has it.
+	// Price names the row of the price list, as provider/model; empty if it has
+	// none. Other providers may ask other prices for the same model.
 	Price string
 	// Retires is the day on which it is switched off; zero if none is known.
 	Retires time.Time

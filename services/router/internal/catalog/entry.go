@@ -33,7 +33,7 @@ type Entry struct {
 	Lacks []string `yaml:"lacks"`
 	// Tokenizer is o200k_base, cl100k_base, or empty for one that is not public.
 	Tokenizer string `yaml:"tokenizer"`
-	// Price is the name under which the price list has it; empty means the name.
+	// Price names the row of the price list, as provider/model; empty if it has none.
 	Price string `yaml:"price"`
 	// Retires is the day on which it is switched off, YYYY-MM-DD.
 	Retires string `yaml:"retires"`
@@ -132,9 +132,6 @@ func (e *Entry) model(known *Catalog) (*Model, error) {
 			return nil, err
 		}
 		m.Retires = day
-	}
-	if m.Price == "" {
-		m.Price = m.Name
 	}
 	return m, nil
 }
