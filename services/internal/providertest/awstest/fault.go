@@ -1,0 +1,30 @@
+package awstest
+
+import (
+	"net/http"
+
+	"github.com/tollgate/tollgate/services/internal/providertest"
+)
+
+// Fault is a typed error.
+type Fault struct {
+	Status  int
+	Kind    string
+	Message string
+}
+
+func (f *Fault) Error() string { return f.Kind + ": " + f.Message }
+
+// Write answers with the error. AWS puts the type into a header, and behind it
+// an address that clients must cut off.
+func (f *Fault) Write(w http.ResponseWriter) {
+	w.Header().Set("X-Amzn-Requestid", "fake-request")
+	w.Header().Set("X-Amzn-Errortype", f.Kind+":http://internal.amazon.com/coral/com.amazon.fake/")
+	providertest.WriteJSON(w, f.Status, map[string]any{"message": f.Message})
+}
+
+// Leaking is the error with a text that a gateway must not show.
+func (f Fault) Leaking() *Fault {
+	f.Message += " " + providertest.LeakyText
+	return &f
+}
