@@ -99,6 +99,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	server := &http.Server{
 		Handler:           s.handler,
 		TLSConfig:         s.tls,
+		Protocols:         protocols(),
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout.Std(),
 		IdleTimeout:       s.cfg.IdleTimeout.Std(),
 		MaxHeaderBytes:    int(s.cfg.MaxHeader),
@@ -116,6 +117,16 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	}
 	<-stopped
 	return nil
+}
+
+// protocols are HTTP/1 and HTTP/2, the latter without TLS too: AWS's SDK for
+// Node speaks nothing else to Bedrock's runtime, whatever the endpoint's scheme.
+func protocols() *http.Protocols {
+	p := &http.Protocols{}
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 func (s *Server) serve(server *http.Server, lis net.Listener) error {
