@@ -44,6 +44,7 @@ type world struct {
 	options   Options
 	principal *auth.Principal
 	route     route.Route
+	shape     func(*target.Target) // may be nil
 }
 
 func newWorld(t testing.TB) *world {
@@ -72,6 +73,9 @@ func (w *world) pipeline() *Pipeline {
 			},
 			Adapter: m, Health: &target.Health{},
 		})
+		if w.shape != nil {
+			w.shape(targets[len(targets)-1])
+		}
 	}
 	table, err := route.NewTable([]route.Route{w.route}, targets, nil)
 	if err != nil {
