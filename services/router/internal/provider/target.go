@@ -87,6 +87,17 @@ type Quirks struct {
 	NoStreamOptions bool `yaml:"no_stream_options"`
 	// TopK is set for servers that take top_k.
 	TopK bool `yaml:"top_k"`
+	// SystemRole is the role of instructions: system, or developer.
+	SystemRole string `yaml:"system_role"`
+	// Reasoning is the member that says how hard to think: reasoning_effort, or
+	// reasoning for servers that take an object with effort or max_tokens.
+	Reasoning string `yaml:"reasoning"`
+	// Thinking is the member in which the thinking of earlier turns goes back:
+	// reasoning_content or reasoning_details; empty for servers that take none.
+	Thinking string `yaml:"thinking"`
+	// Drop names members of the request that the server refuses: they are taken
+	// out of what clients wrote.
+	Drop []string `yaml:"drop"`
 }
 
 // Timeouts bound an attempt; zero takes the default.

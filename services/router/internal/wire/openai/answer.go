@@ -13,6 +13,7 @@ type answer struct {
 	created   int64
 	choices   []choice
 	usage     *llmv1.Usage
+	sources   webSources
 	failure   error
 	seen      bool // choices were there
 }
@@ -22,28 +23,30 @@ type answer struct {
 type choice struct {
 	index       int32
 	message     int // behind the message's opening brace; 0 if there is none
-	thinking    jsonscan.Token
+	thinking    group
+	copies      []jsonscan.Token // of the thinking as a whole
 	content     []jsonscan.Token
 	refusal     jsonscan.Token
 	calls       []call
+	stop        jsonscan.Token
 	citations   []*llmv1.Citation
+	sources     []*llmv1.Citation // of the answer as a whole
 	annotations jsonscan.Span
 	logprobs    jsonscan.Span
 	finish      jsonscan.Span
 	reason      llmv1.FinishReason
+	paused      bool
 	// opaque is set if there is content that has no text of its own place, so
 	// that the body cannot be passed on.
 	opaque bool
 }
 
-type call struct{ id, name, arguments jsonscan.Token }
+type call struct{ id, name, arguments, signature jsonscan.Token }
 
 // texts lists the candidate's texts.
 func (c *choice) texts() []jsonscan.Token {
 	out := make([]jsonscan.Token, 0, len(c.content)+len(c.calls)+2)
-	if c.thinking.Start != 0 {
-		out = append(out, c.thinking)
-	}
+	out = append(out, c.thinking.texts...)
 	out = append(out, c.content...)
 	if c.refusal.Start != 0 {
 		out = append(out, c.refusal)
@@ -74,6 +77,10 @@ func scanAnswer(raw []byte) (*answer, error) {
 			a.readChoices()
 		case "usage":
 			a.usage = a.scanner.usage()
+		case "citations":
+			a.sources.urls = a.Skip()
+		case "search_results":
+			a.sources.results = a.Skip()
 		case "error":
 			a.failure = a.errorObject(200)
 		default:
@@ -104,6 +111,9 @@ func (a *answer) readChoices() {
 		}
 		c := choice{index: int32(len(a.choices))} // bounded by the body
 		a.readChoice(&c)
+		if c.paused && c.reason == llmv1.FinishReason_FINISH_REASON_LENGTH {
+			c.reason = llmv1.FinishReason_FINISH_REASON_PAUSE
+		}
 		a.choices = append(a.choices, c)
 	}
 }
@@ -124,6 +134,10 @@ func (a *answer) readChoice(c *choice) {
 			}
 		case "logprobs":
 			c.logprobs = a.Skip()
+		case "stop_reason":
+			c.stop = a.OptionalText()
+		case "native_finish_reason":
+			c.paused = paused(a.Inner(a.OptionalText()))
 		default:
 			a.Skip()
 		}
@@ -135,6 +149,8 @@ func (a *answer) readMessage(c *choice) {
 		a.Skip()
 		return
 	}
+	var plain []jsonscan.Token
+	var details []detail
 	a.Open('{')
 	c.message = a.At
 	for a.Next('}') {
@@ -145,8 +161,10 @@ func (a *answer) readMessage(c *choice) {
 			c.refusal = a.OptionalText()
 		case "reasoning_content", "reasoning":
 			if t := a.OptionalText(); t.Start != 0 {
-				c.thinking = t
+				plain = append(plain, t)
 			}
+		case "reasoning_details":
+			details = a.reasoningDetails(details)
 		case "tool_calls":
 			a.readCalls(c)
 		case "annotations":
@@ -157,6 +175,7 @@ func (a *answer) readMessage(c *choice) {
 			a.Skip()
 		}
 	}
+	c.thinking, c.copies = a.scanner.thinking(plain, details)
 }
 
 // readContent reads a string, or the parts that some providers send instead.
@@ -202,6 +221,8 @@ func (a *answer) readCalls(c *choice) {
 				one.id = a.OptionalText()
 			case key == "function" && a.Peek() == '{':
 				a.readFunction(&one)
+			case key == "extra_content":
+				one.signature = a.callSignature()
 			default:
 				a.Skip()
 			}

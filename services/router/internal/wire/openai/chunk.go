@@ -33,6 +33,12 @@ type ChunkDecoder struct {
 	failure    error
 	// text holds unescaped deltas of the current chunk.
 	text []byte
+	// held is what of the current delta waits for the rest of its thinking.
+	held held
+	// web is what the stream lists of its sources, as far as it has come; stops
+	// are the events of the current chunk that end a text.
+	web   keptSources
+	stops []int
 	// reshaped is set if the chunk holds text in a form that cannot be passed on.
 	reshaped bool
 }
@@ -47,6 +53,10 @@ type candidate struct {
 	tools []openTool
 	// citations of the open text.
 	citations []*llmv1.Citation
+	// detail is the number, from 1, of the open thinking in the provider's list;
+	// 0 if it has none. signature is that of the open thinking.
+	detail    int64
+	signature string
 }
 
 // openTool is a tool call whose arguments may go on.
@@ -54,6 +64,8 @@ type openTool struct {
 	index int64 // as the provider counts
 	part  int32
 	id    string
+	// signature of the thinking behind the call, if it came late.
+	signature string
 }
 
 // Decode reads one frame into c, which it resets first. Deltas and Native share
@@ -67,7 +79,7 @@ func (d *ChunkDecoder) Decode(data []byte, c *stream.Chunk) error {
 	c.Reset()
 	d.scanner = newScanner(data)
 	d.events, d.text = c.Events, d.text[:0]
-	d.usage, d.failure, d.reshaped = nil, nil, false
+	d.usage, d.failure, d.reshaped, d.stops = nil, nil, false, d.stops[:0]
 	d.id, d.model = jsonscan.Token{}, jsonscan.Token{}
 	choices := d.frame()
 	if err := d.scanner.Finish(); err != nil {
@@ -76,6 +88,7 @@ func (d *ChunkDecoder) Decode(data []byte, c *stream.Chunk) error {
 	if d.failure != nil {
 		return d.failure
 	}
+	d.web.cite(d.events, d.stops)
 	if d.usage != nil {
 		d.events = append(d.events, stream.Event{Kind: stream.Usage, Tokens: d.usage})
 	}
@@ -107,6 +120,7 @@ func (d *ChunkDecoder) Started() bool { return d.started }
 
 // frame reads the top level; it says whether there were choices.
 func (d *ChunkDecoder) frame() (choices bool) {
+	var sources webSources
 	for d.Open('{'); d.Next('}'); {
 		switch string(d.Key()) {
 		case "choices":
@@ -117,11 +131,18 @@ func (d *ChunkDecoder) frame() (choices bool) {
 			d.id = d.OptionalText()
 		case "model":
 			d.model = d.OptionalText()
+		case "citations":
+			sources.urls = d.Skip()
+		case "search_results":
+			sources.results = d.Skip()
 		case "error":
 			d.failure = d.errorObject(200)
 		default:
 			d.Skip()
 		}
+	}
+	if d.Err == nil {
+		d.web.keep(d.Data, sources)
 	}
 	return choices
 }
@@ -166,6 +187,8 @@ func (d *ChunkDecoder) choice() {
 	var index int64
 	var known bool
 	var delta, finish jsonscan.Span
+	var stop jsonscan.Token
+	var pausing bool
 	for d.Open('{'); d.Next('}'); {
 		switch string(d.Key()) {
 		case "index":
@@ -179,6 +202,10 @@ func (d *ChunkDecoder) choice() {
 			}
 		case "finish_reason":
 			finish = d.Skip()
+		case "stop_reason":
+			stop = d.OptionalText()
+		case "native_finish_reason":
+			pausing = paused(d.Inner(d.OptionalText()))
 		default:
 			d.Skip()
 		}
@@ -195,7 +222,11 @@ func (d *ChunkDecoder) choice() {
 		}
 	}
 	if finish.End-finish.Start > 2 && d.Data[finish.Start] == '"' {
-		d.finishOf(index, d.Data[finish.Start+1:finish.End-1])
+		reason := finishReason(d.Data[finish.Start+1 : finish.End-1])
+		if pausing && reason == llmv1.FinishReason_FINISH_REASON_LENGTH {
+			reason = llmv1.FinishReason_FINISH_REASON_PAUSE
+		}
+		d.finishOf(index, reason, string(d.plain(stop)))
 	} else {
 		d.candidate(index)
 	}
@@ -215,7 +246,7 @@ func (d *ChunkDecoder) candidate(index int64) *candidate {
 	return c
 }
 
-func (d *ChunkDecoder) finishOf(index int64, reason []byte) {
+func (d *ChunkDecoder) finishOf(index int64, reason llmv1.FinishReason, stop string) {
 	c := d.candidate(index)
 	if c == nil || c.finished {
 		return
@@ -223,10 +254,10 @@ func (d *ChunkDecoder) finishOf(index int64, reason []byte) {
 	n := int32(index) // bounded by candidate
 	d.stop(c, n)
 	for _, tool := range c.tools {
-		d.events = append(d.events, stream.Event{Kind: stream.PartStop, Candidate: n, Index: tool.part})
+		d.events = append(d.events, stream.Event{Kind: stream.PartStop, Candidate: n, Index: tool.part, Signature: tool.signature})
 	}
 	c.finished = true
-	d.events = append(d.events, stream.Event{Kind: stream.Finish, Candidate: n, Reason: refused(finishReason(reason), c.refusal)})
+	d.events = append(d.events, stream.Event{Kind: stream.Finish, Candidate: n, Reason: refused(reason, c.refusal), Stop: stop})
 }
 
 // stop ends the open part that is not a tool call.
@@ -234,6 +265,11 @@ func (d *ChunkDecoder) stop(c *candidate, index int32) {
 	if c.open == 0 {
 		return
 	}
-	d.events = append(d.events, stream.Event{Kind: stream.PartStop, Candidate: index, Index: c.part, Citations: c.citations})
-	c.open, c.citations = 0, nil
+	if c.open == stream.Text && len(c.citations) == 0 {
+		d.stops = append(d.stops, len(d.events))
+	}
+	d.events = append(d.events, stream.Event{
+		Kind: stream.PartStop, Candidate: index, Index: c.part, Citations: c.citations, Signature: c.signature,
+	})
+	c.open, c.citations, c.signature = 0, nil, ""
 }

@@ -16,17 +16,27 @@ func (d *ChunkDecoder) deltaOf(index int64) {
 		return
 	}
 	n := int32(index) // bounded by candidate
+	d.held.reset()
 	for d.Open('{'); d.Next('}'); {
 		switch string(d.Key()) {
 		case "content":
+			if d.Peek() != '[' {
+				d.held.content = d.OptionalText()
+				continue
+			}
+			d.release(c, n)
 			d.contentDelta(c, n, stream.Text)
 		case "reasoning_content", "reasoning":
-			d.delta(c, n, stream.Thinking, d.OptionalText())
+			d.held.add(d.OptionalText())
+		case "reasoning_details":
+			d.held.details = d.reasoningDetails(d.held.details)
 		case "refusal":
 			t := d.OptionalText()
+			d.release(c, n)
 			c.refusal = c.refusal || t.End > t.Start
 			d.delta(c, n, stream.Text, t)
 		case "tool_calls":
+			d.release(c, n)
 			d.toolDeltas(c, n)
 		case "annotations":
 			c.citations = append(c.citations, d.scanner.citations()...)
@@ -34,6 +44,7 @@ func (d *ChunkDecoder) deltaOf(index int64) {
 			d.Skip()
 		}
 	}
+	d.release(c, n)
 }
 
 // contentDelta reads a text, or the parts that some providers send instead.
@@ -71,18 +82,24 @@ func (d *ChunkDecoder) delta(c *candidate, n int32, kind stream.Kind, t jsonscan
 		d.Fail(errLate)
 		return
 	}
-	if c.open != kind {
-		d.stop(c, n)
-		part, ok := d.newPart(c)
-		if !ok {
-			return
-		}
-		c.open, c.part = kind, part
-		if kind == stream.Thinking {
-			d.events = append(d.events, stream.Event{Kind: stream.PartStart, Candidate: n, Index: part, Part: newThinking("")})
-		}
+	if c.open != kind && !d.begin(c, n, kind) {
+		return
 	}
 	d.events = append(d.events, stream.Event{Kind: kind, Candidate: n, Index: c.part, Delta: d.plain(t)})
+}
+
+// begin opens a part in place of the open one.
+func (d *ChunkDecoder) begin(c *candidate, n int32, kind stream.Kind) bool {
+	d.stop(c, n)
+	part, ok := d.newPart(c)
+	if !ok {
+		return false
+	}
+	c.open, c.part, c.detail = kind, part, 0
+	if kind == stream.Thinking {
+		d.events = append(d.events, stream.Event{Kind: stream.PartStart, Candidate: n, Index: part, Part: newThinking("")})
+	}
+	return true
 }
 
 func (d *ChunkDecoder) newPart(c *candidate) (int32, bool) {
@@ -98,6 +115,7 @@ func (d *ChunkDecoder) newPart(c *candidate) (int32, bool) {
 type toolDelta struct {
 	index               int64
 	id, name, arguments jsonscan.Token
+	signature           jsonscan.Token
 }
 
 func (d *ChunkDecoder) toolDeltas(c *candidate, n int32) {
@@ -127,6 +145,8 @@ func (d *ChunkDecoder) readTool(one *toolDelta) {
 			}
 		case string(key) == "id":
 			one.id = d.OptionalText()
+		case string(key) == "extra_content":
+			one.signature = d.callSignature()
 		case string(key) == "function" && d.Peek() == '{':
 			for d.Open('{'); d.Next('}'); {
 				switch string(d.Key()) {
@@ -158,13 +178,15 @@ func (d *ChunkDecoder) tool(c *candidate, n int32, one toolDelta) {
 		if !ok {
 			return
 		}
-		id, name := string(d.plain(one.id)), string(d.plain(one.name))
+		id, name, signature := string(d.plain(one.id)), string(d.plain(one.name)), string(d.plain(one.signature))
 		c.tools = append(c.tools, openTool{index: one.index, part: part, id: id})
 		open = len(c.tools) - 1
 		d.events = append(d.events, stream.Event{
 			Kind: stream.PartStart, Candidate: n, Index: part,
-			Part: &llmv1.Part{Content: &llmv1.Part_ToolCall{ToolCall: &llmv1.ToolCall{Id: id, Name: name}}},
+			Part: &llmv1.Part{Content: &llmv1.Part_ToolCall{ToolCall: &llmv1.ToolCall{Id: id, Name: name, Signature: signature}}},
 		})
+	} else if one.signature.End > one.signature.Start {
+		c.tools[open].signature = string(d.plain(one.signature))
 	}
 	if one.arguments.End > one.arguments.Start {
 		d.events = append(d.events, stream.Event{

@@ -24,6 +24,9 @@ type ChunkEncoder struct {
 	usage        *llmv1.Usage
 	usageSent    bool
 	failed       bool
+	// native is set once a frame of the same format has come; details, if such
+	// frames list their thinking.
+	native, details bool
 	// chunk counts those written anew.
 	chunk int
 	// head is the beginning of the frames written anew, up to the choices; before
@@ -34,6 +37,8 @@ type ChunkEncoder struct {
 // outgoing is what a client has been told of a candidate.
 type outgoing struct {
 	seen, role, finished bool
+	thoughts             int64   // parts of thinking
+	thought              int32   // the last of them, counted from 1
 	tools                []int32 // part indexes of its tool calls, in order
 	extras               int     // the chunk whose unknown members were written
 	markers              markers
@@ -56,6 +61,7 @@ func (e *ChunkEncoder) Append(dst []byte, c *stream.Chunk) []byte {
 	if c.Dialect != Dialect || len(c.Native) == 0 {
 		return e.events(dst, c, nil)
 	}
+	e.native = true
 	if c.Revised {
 		return e.events(dst, c, c.Native)
 	}
@@ -155,6 +161,11 @@ func (e *ChunkEncoder) note(dst []byte, c *stream.Chunk) []byte {
 			if ev.Part.GetToolCall() != nil {
 				e.out(ev.Candidate).tool(ev.Index)
 			}
+		case stream.PartStop:
+			if len(ev.Citations) > 0 && !bytes.Contains(c.Native, []byte(`"annotations"`)) {
+				e.begin(nil)
+				dst = e.citeAll(dst, ev)
+			}
 		}
 		o := e.out(ev.Candidate)
 		o.seen, o.role = true, true
@@ -164,15 +175,26 @@ func (e *ChunkEncoder) note(dst []byte, c *stream.Chunk) []byte {
 
 // cite writes the citations of a candidate in a frame of their own.
 func (e *ChunkEncoder) cite(dst []byte, candidate int32) []byte {
+	dst, from := e.beginCitations(dst, candidate)
+	dst = e.out(candidate).markers.appendUncited(dst)
+	return splitLines(append(dst, `},"finish_reason":null}]}`...), from)
+}
+
+// citeAll writes the citations of a text that ends in a frame that does not
+// hold them in this form.
+func (e *ChunkEncoder) citeAll(dst []byte, ev *stream.Event) []byte {
+	dst, from := e.beginCitations(dst, ev.Candidate)
+	dst = e.out(ev.Candidate).markers.appendKnown(dst, ev.Citations)
+	return splitLines(append(dst, `},"finish_reason":null}]}`...), from)
+}
+
+func (e *ChunkEncoder) beginCitations(dst []byte, candidate int32) (_ []byte, from int) {
 	dst = append(dst, "data: "...)
-	from := len(dst)
+	from = len(dst)
 	dst = append(dst, e.head...)
 	dst = append(dst, `"choices":[{"index":`...)
 	dst = strconv.AppendInt(dst, int64(candidate), 10)
-	dst = append(dst, `,"delta":{"annotations":`...)
-	dst = e.out(candidate).markers.appendUncited(dst)
-	dst = append(dst, `},"finish_reason":null}]}`...)
-	return splitLines(dst, from)
+	return append(dst, `,"delta":{"annotations":`...), from
 }
 
 func (e *ChunkEncoder) out(candidate int32) *outgoing {

@@ -19,6 +19,9 @@ func (e *ChunkEncoder) events(dst []byte, c *stream.Chunk, native []byte) []byte
 	}
 	choices := e.begin(native)
 	e.chunk++
+	if native != nil {
+		e.details = e.details || bytes.Contains(native, []byte(`"reasoning_details"`))
+	}
 	for i := range c.Events {
 		ev := &c.Events[i]
 		switch ev.Kind {
@@ -67,6 +70,7 @@ func (e *ChunkEncoder) event(dst []byte, ev *stream.Event, choices []byte) []byt
 	if ev.Kind == stream.Finish {
 		o.finished = true
 		dst = jsonscan.AppendString(dst, finishName(ev.Reason))
+		dst = appendEnd(dst, ev.Reason, ev.Stop)
 	} else {
 		dst = append(dst, "null"...)
 	}
@@ -97,8 +101,10 @@ func (e *ChunkEncoder) delta(dst []byte, ev *stream.Event, o *outgoing) (_ []byt
 		dst = append(dst, `"content":`...)
 		return jsonscan.AppendString(dst, ev.Delta), len(ev.Delta) > 0
 	case stream.Thinking:
-		dst = append(dst, `"reasoning_content":`...)
-		return jsonscan.AppendString(dst, ev.Delta), len(ev.Delta) > 0
+		if len(ev.Delta) == 0 {
+			return dst, false
+		}
+		return appendThinking(dst, ev.Delta, o.thoughtAt(ev.Index), !e.native || e.details), true
 	case stream.ToolArguments:
 		dst = append(dst, `"tool_calls":[{"index":`...)
 		dst = strconv.AppendInt(dst, o.tool(ev.Index), 10)
@@ -106,13 +112,9 @@ func (e *ChunkEncoder) delta(dst []byte, ev *stream.Event, o *outgoing) (_ []byt
 		dst = jsonscan.AppendString(dst, ev.Delta)
 		return append(dst, `}}]`...), len(ev.Delta) > 0
 	case stream.PartStart:
-		return appendPartStart(dst, ev, o)
+		return e.partStart(dst, ev, o)
 	case stream.PartStop:
-		if len(ev.Citations) == 0 {
-			return dst, false
-		}
-		dst = append(dst, `"annotations":`...)
-		return o.markers.appendKnown(dst, ev.Citations), true
+		return appendPartStop(dst, ev, o)
 	case stream.Finish:
 		return dst, true
 	default:
@@ -120,14 +122,13 @@ func (e *ChunkEncoder) delta(dst []byte, ev *stream.Event, o *outgoing) (_ []byt
 	}
 }
 
-func appendPartStart(dst []byte, ev *stream.Event, o *outgoing) ([]byte, bool) {
+func (e *ChunkEncoder) partStart(dst []byte, ev *stream.Event, o *outgoing) ([]byte, bool) {
 	if text := ev.Part.GetText().GetText(); text != "" {
 		dst = append(dst, `"content":`...)
 		return jsonscan.AppendString(dst, text), true
 	}
-	if text := ev.Part.GetThinking().GetText(); text != "" {
-		dst = append(dst, `"reasoning_content":`...)
-		return jsonscan.AppendString(dst, text), true
+	if t := ev.Part.GetThinking(); t != nil {
+		return appendThought(dst, t, o.thoughtAt(ev.Index), !e.native || e.details)
 	}
 	call := ev.Part.GetToolCall()
 	if call == nil {
@@ -141,7 +142,11 @@ func appendPartStart(dst []byte, ev *stream.Event, o *outgoing) ([]byte, bool) {
 	dst = jsonscan.AppendString(dst, call.GetName())
 	dst = append(dst, `,"arguments":`...)
 	dst = jsonscan.AppendString(dst, call.GetArguments())
-	return append(dst, `}}]`...), true
+	dst = append(dst, '}')
+	if call.GetSignature() != "" {
+		dst = appendCallSignature(append(dst, ','), call.GetSignature())
+	}
+	return append(dst, `}]`...), true
 }
 
 // appendExtras writes the unknown members of a candidate of a native frame.

@@ -37,6 +37,16 @@ func decodeAll(frames ...string) ([]string, *ChunkDecoder, error) {
 }
 
 func describe(e *stream.Event) string {
+	text := describeEvent(e)
+	for _, more := range []string{e.Signature, e.Stop, e.Part.GetToolCall().GetSignature(), string(e.Part.GetThinking().GetRedacted())} {
+		if more != "" {
+			text += " (" + more + ")"
+		}
+	}
+	return text
+}
+
+func describeEvent(e *stream.Event) string {
 	at := fmt.Sprintf("%d.%d ", e.Candidate, e.Index)
 	switch e.Kind {
 	case stream.Start:
@@ -213,17 +223,32 @@ var sample = []string{
 	`{"id":"x","model":"m","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}`,
 }
 
+// thoughtful is a stream whose thinking must come back as it was.
+var thoughtful = []string{
+	delta(0, `"reasoning":"h\u00e9","reasoning_details":[{"type":"reasoning.text","text":"h\u00e9","index":0}]`),
+	delta(0, `"reasoning_details":[{"type":"reasoning.text","signature":"S","index":0}]`),
+	delta(0, `"reasoning_details":[{"type":"reasoning.encrypted","data":"base64:AP8=","index":1}]`), delta(0, `"content":"a [1]"`),
+	delta(0, `"tool_calls":[{"index":0,"id":"c","extra_content":{"google":{"thought_signature":"T"}},"function":{"name":"f","arguments":"{}"}}]`),
+	`{"id":"x","citations":["https://a"],"choices":[{"index":0,"delta":{},"finish_reason":"length","native_finish_reason":"pause","stop_reason":"E"}]}`,
+}
+
 func wire(frames []string) []byte {
 	return []byte("data: " + strings.Join(frames, "\n\ndata: ") + "\n\ndata: [DONE]\n\n")
 }
 
 // However the bytes are split, the events are the same.
 func TestDecodeEverySplit(t *testing.T) {
-	want, _, err := decodeAll(sample...)
+	for _, frames := range [][]string{sample, thoughtful} {
+		everySplit(t, frames)
+	}
+}
+
+func everySplit(t *testing.T, frames []string) {
+	want, _, err := decodeAll(frames...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := wire(sample)
+	all := wire(frames)
 	for cut := 1; cut <= len(all); cut++ {
 		got, err := decodeStream(io.MultiReader(bytes.NewReader(all[:cut]), bytes.NewReader(all[cut:])))
 		if err != nil || !slices.Equal(got, want) {
@@ -418,53 +443,6 @@ func (r *repeating) Read(p []byte) (int, error) {
 	n := copy(p, r.data[r.at:])
 	r.at = (r.at + n) % len(r.data)
 	return n, nil
-}
-
-func FuzzDecodeChunk(f *testing.F) {
-	for _, frame := range sample {
-		f.Add([]byte(frame))
-	}
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		d := &ChunkDecoder{}
-		var c stream.Chunk
-		err := d.Decode(bytes.Clone(frame), &c)
-		if err != nil {
-			return
-		}
-		if !json.Valid(bytes.ToValidUTF8(frame, []byte("?"))) {
-			t.Fatalf("accepted what is not JSON: %q", frame)
-		}
-		c.Revised = true
-		for _, event := range strings.Split(string(NewChunkEncoder(true).Append(nil, &c)), "\n\n") {
-			data, _, _ := strings.Cut(strings.TrimPrefix(event, "data: "), "\n")
-			if event != "" && !strings.Contains(event, "\n") && !json.Valid([]byte(data)) {
-				t.Fatalf("wrote what is not JSON: %q", event)
-			}
-		}
-	})
-}
-
-func BenchmarkChunk(b *testing.B) {
-	data := []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","service_tier":"default","system_fingerprint":"fp","choices":[{"index":0,"delta":{"content":" world"},"logprobs":null,"finish_reason":null}],"usage":null}` + "\n\n")
-	for _, mode := range []string{"native", "native without usage", "revised"} {
-		b.Run(mode, func(b *testing.B) {
-			r, d, e := sse.NewReader(&repeating{data: data}), &ChunkDecoder{}, NewChunkEncoder(mode == "native")
-			var c stream.Chunk
-			var out []byte
-			b.ReportAllocs()
-			for b.Loop() {
-				event, err := r.Next()
-				if err != nil {
-					b.Fatal(err)
-				}
-				if err := d.Decode(event, &c); err != nil {
-					b.Fatal(err)
-				}
-				c.Revised = mode == "revised"
-				out = e.Append(out[:0], &c)
-			}
-		})
-	}
 }
 
 func readEvents(text []byte) ([]string, error) {

@@ -50,6 +50,41 @@ func (s *scanner) citation() *llmv1.Citation {
 	return c
 }
 
+// webSources is where an answer of Perplexity's lists what it rests on: texts
+// refer to the list by [1], [2] and so on.
+type webSources struct{ urls, results jsonscan.Span }
+
+// read makes citations; data is what the spans stand in.
+func (w webSources) read(data []byte) []*llmv1.Citation {
+	var out []*llmv1.Citation
+	add := func(c *llmv1.Citation) {
+		if c.GetUri() != "" && len(out) < maxCitations {
+			c.Marker = strconv.Itoa(len(out) + 1)
+			out = append(out, c)
+		}
+	}
+	s := newScanner(data[w.results.Start:w.results.End])
+	if s.Peek() == '[' {
+		for s.Open('['); s.Next(']'); {
+			if s.Peek() != '{' {
+				s.Skip()
+				continue
+			}
+			add(s.citation())
+		}
+	}
+	if len(out) > 0 || s.Err != nil {
+		return out
+	}
+	s = newScanner(data[w.urls.Start:w.urls.End])
+	if s.Peek() == '[' {
+		for s.Open('['); s.Next(']'); {
+			add(&llmv1.Citation{Uri: strings.Clone(s.OptionalValue(s.OptionalText()))})
+		}
+	}
+	return out
+}
+
 // appendCitations writes citations as annotations. The place of each is where
 // its marker stands in the text, in characters; 0 to 0 if it stands nowhere.
 func appendCitations(dst []byte, citations []*llmv1.Citation, text string) []byte {

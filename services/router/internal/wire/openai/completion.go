@@ -27,7 +27,11 @@ func DecodeCompletion(raw []byte) (*llmv1.Completion, error) {
 	if a.created > 0 {
 		out.CreateTime = timestamppb.New(time.Unix(a.created, 0))
 	}
+	sources := a.sources.read(raw)
 	for i := range a.choices {
+		if c := &a.choices[i]; len(c.citations) == 0 {
+			c.sources = sources
+		}
 		out.Candidates = append(out.Candidates, a.candidate(&a.choices[i]))
 	}
 	return out, nil
@@ -35,13 +39,11 @@ func DecodeCompletion(raw []byte) (*llmv1.Completion, error) {
 
 func (a *answer) candidate(c *choice) *llmv1.Candidate {
 	m := &llmv1.Message{Role: llmv1.Role_ROLE_ASSISTANT}
-	if c.thinking.Start != 0 {
-		m.Parts = append(m.Parts, newThinking(a.Value(c.thinking)))
-	}
+	m.Parts = append(m.Parts, c.thinking.parts...)
 	for i, t := range c.content {
 		part := newText(a.Value(t))
 		if i == 0 {
-			part.GetText().Citations = c.citations
+			part.GetText().Citations = append(c.citations, c.sources...)
 		}
 		m.Parts = append(m.Parts, part)
 	}
@@ -49,9 +51,13 @@ func (a *answer) candidate(c *choice) *llmv1.Candidate {
 		m.Parts = append(m.Parts, newText(a.Value(c.refusal)))
 	}
 	for _, one := range c.calls {
-		m.Parts = append(m.Parts, newToolCall(a.OptionalValue(one.id), a.OptionalValue(one.name), a.OptionalValue(one.arguments)))
+		part := newToolCall(a.OptionalValue(one.id), a.OptionalValue(one.name), a.OptionalValue(one.arguments))
+		part.GetToolCall().Signature = a.OptionalValue(one.signature)
+		m.Parts = append(m.Parts, part)
 	}
-	return &llmv1.Candidate{Index: c.index, Message: m, FinishReason: refused(c.reason, c.refusal.Start != 0)}
+	return &llmv1.Candidate{
+		Index: c.index, Message: m, FinishReason: refused(c.reason, c.refusal.Start != 0), StopSequence: a.OptionalValue(c.stop),
+	}
 }
 
 // EncodeCompletion writes a canonical answer; sources are as for EncodeAnswer.
@@ -108,6 +114,9 @@ func (e *encoder) candidate(c *llmv1.Candidate, sources []*llmv1.Citation) {
 		e.raw(`,"reasoning_content":`)
 		e.text(thinking)
 	}
+	if parts := c.GetMessage().GetParts(); keepsThinking(parts) {
+		e.reasoningDetails(parts)
+	}
 	if citations = cited(citations, sources, text); len(citations) > 0 {
 		e.raw(`,"annotations":`)
 		e.buf = appendCitations(e.buf, citations, text)
@@ -115,6 +124,7 @@ func (e *encoder) candidate(c *llmv1.Candidate, sources []*llmv1.Citation) {
 	e.toolCalls(calls)
 	e.raw(`},"logprobs":null,"finish_reason":`)
 	e.text(finishName(c.GetFinishReason()))
+	e.buf = appendEnd(e.buf, c.GetFinishReason(), c.GetStopSequence())
 	e.raw(`}`)
 }
 

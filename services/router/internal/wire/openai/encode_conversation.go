@@ -14,8 +14,13 @@ import (
 // EncodeConversation writes a canonical request. What the format has no place
 // for is refused, not dropped; the caller's own labels are never sent.
 func EncodeConversation(r *provider.Request, stream bool) ([]byte, error) {
+	return EncodeFor(r, stream, provider.Quirks{})
+}
+
+// EncodeFor writes a canonical request for a server with quirks.
+func EncodeFor(r *provider.Request, stream bool, q provider.Quirks) ([]byte, error) {
 	c := r.Conversation
-	e := &encoder{buf: make([]byte, 0, 1024)}
+	e := &encoder{buf: make([]byte, 0, 1024), quirks: q}
 	e.raw(`{"model":`)
 	e.text(r.Model)
 	e.raw(`,"messages":[`)
@@ -33,7 +38,10 @@ func EncodeConversation(r *provider.Request, stream bool) ([]byte, error) {
 		e.text(user)
 	}
 	if stream {
-		e.raw(`,"stream":true,"stream_options":{"include_usage":true}`)
+		e.raw(`,"stream":true`)
+		if !q.NoStreamOptions {
+			e.raw(`,"stream_options":{"include_usage":true}`)
+		}
 	}
 	e.raw(`}`)
 	return e.buf, e.err
@@ -41,8 +49,11 @@ func EncodeConversation(r *provider.Request, stream bool) ([]byte, error) {
 
 // encoder appends JSON. It knows nothing of commas but in lists.
 type encoder struct {
-	buf []byte
-	err error
+	buf    []byte
+	err    error
+	quirks provider.Quirks
+	// each, if it is set, gets options one by one, in place of the buffer.
+	each func(name string, value []byte)
 }
 
 func (e *encoder) raw(s string)  { e.buf = append(e.buf, s...) }
@@ -69,15 +80,16 @@ var roleNames = map[llmv1.Role]string{
 // message writes a turn. Tool results become messages of their own, as the
 // format wants them; they come first, directly behind the calls they answer.
 func (e *encoder) message(m *llmv1.Message) {
-	var content, calls []*llmv1.Part
+	var content, calls, thinking []*llmv1.Part
 	for _, p := range m.GetParts() {
 		switch {
 		case p.GetToolResult() != nil:
 			e.toolResult(p.GetToolResult())
 		case p.GetToolCall() != nil:
 			calls = append(calls, p)
-		case p.GetThinking() != nil, p.GetCachePoint() != nil:
-			// The format has no signed thinking, and prompt caches of its providers work without marks.
+		case p.GetThinking() != nil:
+			thinking = append(thinking, p)
+		case p.GetCachePoint() != nil: // prompt caches of the format's providers work without marks
 		default:
 			content = append(content, p)
 		}
@@ -90,15 +102,38 @@ func (e *encoder) message(m *llmv1.Message) {
 	}
 	e.comma()
 	e.raw(`{"role":`)
-	e.text(roleNames[m.GetRole()])
+	if m.GetRole() == llmv1.Role_ROLE_SYSTEM {
+		e.text(systemRole(e.quirks))
+	} else {
+		e.text(roleNames[m.GetRole()])
+	}
 	if m.GetName() != "" {
 		e.raw(`,"name":`)
 		e.text(m.GetName())
 	}
 	e.raw(`,"content":`)
 	e.content(content)
+	e.earlierThinking(thinking)
 	e.toolCalls(calls)
 	e.raw(`}`)
+}
+
+// earlierThinking writes the thinking of an earlier turn, for servers that take it.
+func (e *encoder) earlierThinking(parts []*llmv1.Part) {
+	switch {
+	case len(parts) == 0:
+	case e.quirks.Thinking == "reasoning_details":
+		e.reasoningDetails(parts)
+	case e.quirks.Thinking == "reasoning_content":
+		var text string
+		for _, p := range parts {
+			text += p.GetThinking().GetText()
+		}
+		if text != "" {
+			e.raw(`,"reasoning_content":`)
+			e.text(text)
+		}
+	}
 }
 
 func (e *encoder) toolResult(r *llmv1.ToolResult) {
@@ -207,12 +242,30 @@ func (e *encoder) toolCalls(calls []*llmv1.Part) {
 		e.text(call.GetName())
 		e.raw(`,"arguments":`)
 		e.text(call.GetArguments())
-		e.raw(`}}`)
+		e.raw(`}`)
+		if call.GetSignature() != "" {
+			e.raw(`,`)
+			e.buf = appendCallSignature(e.buf, call.GetSignature())
+		}
+		e.raw(`}`)
 	}
 	e.raw(`]`)
 }
 
 func (e *encoder) number(name string, n int64) {
-	e.raw(`,"` + name + `":`)
-	e.buf = strconv.AppendInt(e.buf, n, 10)
+	e.set(name, func() { e.buf = appendInt(e.buf, n) })
 }
+
+// set writes a member of an object that is not its first.
+func (e *encoder) set(name string, value func()) {
+	if e.each != nil {
+		e.buf = e.buf[:0]
+		value()
+		e.each(name, e.buf)
+		return
+	}
+	e.raw(`,"` + name + `":`)
+	value()
+}
+
+func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }

@@ -78,7 +78,7 @@ func (e *encoder) sampling(s *llmv1.Sampling) {
 		e.number("top_k", int64(s.GetTopK()))
 	}
 	if s.MaxOutputTokens != nil {
-		e.number("max_completion_tokens", s.GetMaxOutputTokens())
+		e.number(limitName(e.quirks), s.GetMaxOutputTokens())
 	}
 	if s.CandidateCount != nil {
 		e.number("n", int64(s.GetCandidateCount()))
@@ -87,19 +87,20 @@ func (e *encoder) sampling(s *llmv1.Sampling) {
 		e.number("seed", s.GetSeed())
 	}
 	if len(s.GetStop()) > 0 {
-		e.raw(`,"stop":[`)
-		for _, stop := range s.GetStop() {
-			e.comma()
-			e.text(stop)
-		}
-		e.raw(`]`)
+		e.set("stop", func() {
+			e.raw(`[`)
+			for _, stop := range s.GetStop() {
+				e.comma()
+				e.text(stop)
+			}
+			e.raw(`]`)
+		})
 	}
 }
 
 func (e *encoder) float(name string, f *float64) {
 	if f != nil {
-		e.raw(`,"` + name + `":`)
-		e.buf = strconv.AppendFloat(e.buf, *f, 'g', -1, 64)
+		e.set(name, func() { e.buf = strconv.AppendFloat(e.buf, *f, 'g', -1, 64) })
 	}
 }
 
@@ -121,10 +122,22 @@ func (e *encoder) responseFormat(f *llmv1.ResponseFormat) {
 func (e *encoder) reasoning(r *llmv1.Reasoning) {
 	names := map[llmv1.Reasoning_Effort]string{
 		llmv1.Reasoning_EFFORT_NONE: "none", llmv1.Reasoning_EFFORT_MINIMAL: "minimal", llmv1.Reasoning_EFFORT_LOW: "low",
-		llmv1.Reasoning_EFFORT_MEDIUM: "medium", llmv1.Reasoning_EFFORT_HIGH: "high",
+		llmv1.Reasoning_EFFORT_MEDIUM: "medium", llmv1.Reasoning_EFFORT_HIGH: "high", llmv1.Reasoning_EFFORT_XHIGH: "xhigh",
 	}
-	if name := names[r.GetEffort()]; name != "" {
-		e.raw(`,"reasoning_effort":`)
+	name := names[r.GetEffort()]
+	switch {
+	case e.quirks.Reasoning != "reasoning":
+		if name != "" {
+			e.raw(`,"reasoning_effort":`)
+			e.text(name)
+		}
+	case r.BudgetTokens != nil:
+		e.raw(`,"reasoning":{"max_tokens":`)
+		e.buf = appendInt(e.buf, r.GetBudgetTokens())
+		e.raw(`}`)
+	case name != "":
+		e.raw(`,"reasoning":{"effort":`)
 		e.text(name)
+		e.raw(`}`)
 	}
 }

@@ -2,7 +2,9 @@ package openai
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
@@ -12,22 +14,71 @@ import (
 // Render implements provider.NativeRequest: the client's bytes with all
 // changes made in one pass.
 func (r *Request) Render(to *provider.Request, stream bool) ([]byte, error) {
+	return r.RenderFor(to, stream, provider.Quirks{})
+}
+
+// RenderFor renders the request for a server with quirks.
+func (r *Request) RenderFor(to *provider.Request, stream bool, q provider.Quirks) ([]byte, error) {
 	var space [8]jsonscan.Edit
 	edits := space[:0]
 	if to.Model != "" && to.Model != r.modelName {
 		edits = append(edits, jsonscan.Edit{Span: r.model.Span, Text: to.Model})
 	}
-	for i, text := range to.Revisions {
-		if i < 0 || i >= len(r.texts) {
-			return nil, errs.Internal(fmt.Errorf("revision of text %d of %d", i, len(r.texts)))
-		}
-		edits = append(edits, jsonscan.Edit{Span: r.texts[i].Span, Text: text, Order: 1})
+	edits, err := r.revise(edits, to.Revisions)
+	if err != nil {
+		return nil, err
 	}
 	if to.Context != "" {
 		edits = append(edits, r.context.insert(to.Context, len(to.Conversation.GetMessages()) > 0))
 	}
-	edits = r.streamEdits(edits, stream)
+	if to.Instructions != "" {
+		edits = append(edits, jsonscan.Edit{
+			Span:   jsonscan.Span{Start: r.first, End: r.first},
+			Before: `{"role":"` + systemRole(q) + `","content":"`, Text: to.Instructions, After: `"},`,
+		})
+	}
+	if to.Defaults != nil {
+		edits = append(edits, r.defaults(to.Defaults, q)...)
+	}
+	edits = r.streamEdits(edits, stream, q)
+	edits = r.quirkEdits(edits, q)
 	return jsonscan.Splice(r.raw, edits), nil
+}
+
+// revise puts masked texts in the places of the originals, and in those where
+// they stand once more.
+func (r *Request) revise(edits []jsonscan.Edit, revisions map[int]string) ([]jsonscan.Edit, error) {
+	for i, text := range revisions {
+		if i < 0 || i >= len(r.texts) {
+			return nil, errs.Internal(fmt.Errorf("revision of text %d of %d", i, len(r.texts)))
+		}
+		if r.texts[i].Start != 0 { // encrypted thinking has no text to replace
+			edits = append(edits, jsonscan.Edit{Span: r.texts[i].Span, Text: text, Order: 1})
+		}
+	}
+	if len(revisions) == 0 {
+		return edits, nil
+	}
+	for _, c := range r.copies {
+		if text, changed := r.revised(c, revisions); changed {
+			edits = append(edits, jsonscan.Edit{Span: c.Span, Text: text, Order: 1})
+		}
+	}
+	return edits, nil
+}
+
+func (r *Request) revised(c textCopy, revisions map[int]string) (text string, changed bool) {
+	s := newScanner(r.raw)
+	var b strings.Builder
+	for i := c.first; i < c.first+c.n; i++ {
+		if revision, ok := revisions[i]; ok {
+			changed = true
+			b.WriteString(revision)
+			continue
+		}
+		b.WriteString(s.OptionalValue(r.texts[i]))
+	}
+	return b.String(), changed
 }
 
 // insert makes the edit that puts the context block in its place.
@@ -51,7 +102,7 @@ func (c contextPlace) insert(block string, behindOthers bool) jsonscan.Edit {
 
 // streamEdits makes stream and stream_options what the gateway needs: with a
 // stream, usage is always asked for.
-func (r *Request) streamEdits(edits []jsonscan.Edit, stream bool) []jsonscan.Edit {
+func (r *Request) streamEdits(edits []jsonscan.Edit, stream bool, q provider.Quirks) []jsonscan.Edit {
 	top := jsonscan.Span{Start: r.body, End: r.body}
 	options := r.streamOptions
 	if stream != r.stream.value {
@@ -62,6 +113,7 @@ func (r *Request) streamEdits(edits []jsonscan.Edit, stream bool) []jsonscan.Edi
 		}
 	}
 	switch {
+	case q.NoStreamOptions: // taken out as a whole
 	case !stream && options.present:
 		edits = append(edits, jsonscan.Edit{Span: options.Span, Before: "null"})
 	case !stream || options.includeUsage.value:
@@ -83,9 +135,20 @@ func (r *Request) streamEdits(edits []jsonscan.Edit, stream bool) []jsonscan.Edi
 
 func (r *Request) emptyOptions() bool {
 	for _, c := range r.raw[r.streamOptions.Start+1 : r.streamOptions.End-1] {
-		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+		if !blank(c) {
 			return false
 		}
 	}
 	return true
+}
+
+func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// member finds a member of the top level that the parser knows.
+func (r *Request) member(name string) (member, bool) {
+	i := slices.IndexFunc(r.members, func(m member) bool { return m.name == name })
+	if i < 0 {
+		return member{}, false
+	}
+	return r.members[i], true
 }

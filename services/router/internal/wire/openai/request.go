@@ -16,6 +16,8 @@ const (
 	maxStops    = 16
 	maxMetadata = 32
 	maxModel    = 256
+	// maxCitations is the most sources of one text.
+	maxCitations = 1024
 )
 
 // Request is a chat completion request as the client wrote it.
@@ -32,8 +34,27 @@ type Request struct {
 	}
 	optionsNull flag
 	texts       []jsonscan.Token
+	copies      []textCopy
 	context     contextPlace
+	first       int // behind the opening bracket of the messages
+	members     []member
+	some        [8]member // of most requests
 	unexpressed []string
+}
+
+// member is a member of the top level that the parser knows, with its comma's
+// neighbours: from the name's quote to the value's end.
+type member struct {
+	name  string
+	whole jsonscan.Span
+	value int // where the value begins
+	null  bool
+}
+
+// textCopy is a place where texts stand once more, one behind the other.
+type textCopy struct {
+	jsonscan.Token
+	first, n int // among the texts
 }
 
 // flag is a boolean member and where its value stands.
@@ -60,6 +81,7 @@ type parser struct {
 	req          *Request
 	conv         *llmv1.Conversation
 	oldMaxTokens int64
+	listed       int // tools in the list, of whatever type
 }
 
 var requestNames = jsonscan.Names{
@@ -101,14 +123,24 @@ func (p *parser) request() error {
 	var seen uint64
 	p.Open('{')
 	p.req.body = p.At
+	p.req.members = p.req.some[:0]
 	for p.Next('}') {
-		name, err := requestNames.Find(p.Key(), &seen, nil)
+		start := p.At
+		key := p.Key()
+		name, err := requestNames.Find(key, &seen, nil)
 		if err != nil {
 			return err
 		}
+		if name == "" {
+			p.unknown(key, nil)
+			continue
+		}
+		m := member{name: name, value: p.ValueStart(), null: p.Peek() == 'n'}
 		if err := p.member(name, &jsonscan.Path{Name: name}); err != nil {
 			return err
 		}
+		m.whole = jsonscan.Span{Start: start, End: p.At}
+		p.req.members = append(p.req.members, m)
 	}
 	return nil
 }
@@ -119,9 +151,6 @@ func (p *parser) member(name string, at *jsonscan.Path) error {
 		return nil
 	}
 	switch name {
-	case "":
-		p.Skip()
-		return nil
 	case "model":
 		return p.modelMember(at)
 	case "messages":
@@ -179,7 +208,7 @@ func (p *parser) complete() error {
 	if p.oldMaxTokens > 0 && p.conv.GetSampling().MaxOutputTokens == nil {
 		p.sampling().MaxOutputTokens = &p.oldMaxTokens
 	}
-	if choice := p.conv.GetToolChoice(); choice.GetMode() != llmv1.ToolChoice_MODE_UNSPECIFIED && len(p.conv.GetTools()) == 0 &&
+	if choice := p.conv.GetToolChoice(); choice.GetMode() != llmv1.ToolChoice_MODE_UNSPECIFIED && p.listed == 0 &&
 		choice.GetMode() != llmv1.ToolChoice_MODE_NONE && choice.GetMode() != llmv1.ToolChoice_MODE_AUTO {
 		return (&jsonscan.Path{Name: "tool_choice"}).Invalid("needs tools")
 	}
@@ -218,12 +247,13 @@ func (p *parser) streamOptions(at *jsonscan.Path) error {
 	options.Start, options.present = p.At, true
 	var seen uint64
 	for p.Open('{'); p.Next('}'); {
-		name, err := streamOptionNames.Find(p.Key(), &seen, at)
+		key := p.Key()
+		name, err := streamOptionNames.Find(key, &seen, at)
 		if err != nil {
 			return err
 		}
 		if name == "" {
-			p.Skip()
+			p.unknown(key, at)
 			continue
 		}
 		if p.Null() {

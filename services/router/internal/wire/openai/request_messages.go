@@ -41,21 +41,25 @@ type message struct {
 	content    group
 	hasContent bool
 	place      contextPlace
-	thinking   jsonscan.Token
+	thinking   []jsonscan.Token
+	details    []detail
+	citations  []*llmv1.Citation
 	refusal    jsonscan.Token
 	calls      group
 }
 
 var messageNames = jsonscan.Names{
 	"role", "content", "name", "refusal", "tool_calls", "tool_call_id", "reasoning_content", "reasoning",
-	"function_call", "audio",
+	"reasoning_details", "annotations", "function_call", "audio",
 }
 
 func (p *parser) messages(at *jsonscan.Path) error {
 	if p.Peek() != '[' {
 		return at.Invalid("must be an array")
 	}
-	for p.Open('['); p.Next(']'); {
+	p.Open('[')
+	p.req.first = p.At
+	for p.Next(']') {
 		if len(p.conv.GetMessages()) == maxMessages {
 			return at.Invalid("must not have more than %d messages", maxMessages)
 		}
@@ -83,9 +87,14 @@ func (p *parser) messages(at *jsonscan.Path) error {
 func (p *parser) message(m *message, at *jsonscan.Path) error {
 	var seen uint64
 	for p.Open('{'); p.Next('}'); {
-		name, err := messageNames.Find(p.Key(), &seen, at)
+		key := p.Key()
+		name, err := messageNames.Find(key, &seen, at)
 		if err != nil {
 			return err
+		}
+		if name == "" {
+			p.unknown(key, at)
+			continue
 		}
 		if err := p.messageMember(m, name, &jsonscan.Path{Parent: at, Name: name}); err != nil {
 			return err
@@ -110,10 +119,21 @@ func (p *parser) messageMember(m *message, name string, at *jsonscan.Path) error
 	case "refusal":
 		return p.textMember(&m.refusal, at)
 	case "reasoning_content", "reasoning":
-		if m.thinking.Start != 0 {
-			return at.Invalid("and the other name of reasoning must not both be given")
+		var t jsonscan.Token
+		err := p.textMember(&t, at)
+		m.thinking = append(m.thinking, t)
+		return err
+	case "reasoning_details":
+		if p.Peek() != '[' {
+			return at.Invalid("must be an array")
 		}
-		return p.textMember(&m.thinking, at)
+		m.details = p.reasoningDetails(nil)
+		return nil
+	case "annotations":
+		if m.citations = p.scanner.citations(); len(m.citations) > maxCitations {
+			return at.Invalid("must not have more than %d sources", maxCitations)
+		}
+		return nil
 	case "tool_calls":
 		return p.toolCalls(m, at)
 	case "function_call":
@@ -121,7 +141,6 @@ func (p *parser) messageMember(m *message, name string, at *jsonscan.Path) error
 	case "audio":
 		return at.Unsupported("of an earlier answer cannot be sent back")
 	}
-	p.Skip()
 	return nil
 }
 
@@ -171,10 +190,13 @@ func (p *parser) addMessage(m *message, at *jsonscan.Path) error {
 		return err
 	}
 	out := &llmv1.Message{Role: role, Name: m.name}
-	if m.thinking.Start != 0 {
-		out.Parts = append(out.Parts, newThinking(p.Value(m.thinking)))
-		p.req.texts = append(p.req.texts, m.thinking)
+	thinking, copies := p.scanner.thinking(m.thinking, m.details)
+	for _, t := range copies {
+		p.req.copies = append(p.req.copies, textCopy{Token: t, first: len(p.req.texts), n: len(thinking.texts)})
 	}
+	out.Parts = append(out.Parts, thinking.parts...)
+	p.req.texts = append(p.req.texts, thinking.texts...)
+	m.cite()
 	p.req.texts = append(p.req.texts, m.content.texts...)
 	if role == llmv1.Role_ROLE_TOOL {
 		out.Parts = append(out.Parts, newToolResult(m.toolCallID, m.content.parts))
@@ -198,7 +220,7 @@ func (p *parser) addMessage(m *message, at *jsonscan.Path) error {
 func (m *message) check(role llmv1.Role, at *jsonscan.Path) error {
 	assistant := role == llmv1.Role_ROLE_ASSISTANT
 	switch {
-	case !assistant && (len(m.calls.parts) > 0 || m.refusal.Start != 0 || m.thinking.Start != 0):
+	case !assistant && (len(m.calls.parts) > 0 || m.refusal.Start != 0 || len(m.thinking) > 0 || len(m.details) > 0):
 		return at.Invalid("has members that only an assistant message may have")
 	case role == llmv1.Role_ROLE_TOOL && m.toolCallID == "":
 		return (&jsonscan.Path{Parent: at, Name: "tool_call_id"}).Invalid("is required")
@@ -210,4 +232,17 @@ func (m *message) check(role llmv1.Role, at *jsonscan.Path) error {
 		return (&jsonscan.Path{Parent: at, Name: "content"}).Invalid("is required where there are no tool_calls")
 	}
 	return nil
+}
+
+// cite puts the sources of an earlier answer to its text.
+func (m *message) cite() {
+	if len(m.citations) == 0 {
+		return
+	}
+	for _, part := range m.content.parts {
+		if text := part.GetText(); text != nil {
+			text.Citations = m.citations
+			return
+		}
+	}
 }

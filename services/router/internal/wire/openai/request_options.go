@@ -99,7 +99,7 @@ func (p *parser) stops(s *llmv1.Sampling, at *jsonscan.Path) error {
 
 var efforts = map[string]llmv1.Reasoning_Effort{
 	"none": llmv1.Reasoning_EFFORT_NONE, "minimal": llmv1.Reasoning_EFFORT_MINIMAL, "low": llmv1.Reasoning_EFFORT_LOW,
-	"medium": llmv1.Reasoning_EFFORT_MEDIUM, "high": llmv1.Reasoning_EFFORT_HIGH, "xhigh": llmv1.Reasoning_EFFORT_HIGH,
+	"medium": llmv1.Reasoning_EFFORT_MEDIUM, "high": llmv1.Reasoning_EFFORT_HIGH, "xhigh": llmv1.Reasoning_EFFORT_XHIGH,
 }
 
 func (p *parser) effort(at *jsonscan.Path) error {
@@ -164,7 +164,8 @@ func (p *parser) responseFormat(at *jsonscan.Path) error {
 	var kind string
 	schema := &llmv1.ResponseFormat_JsonSchema{}
 	for p.Open('{'); p.Next('}'); {
-		member, err := formatNames.Find(p.Key(), &seen, at)
+		key := p.Key()
+		member, err := formatNames.Find(key, &seen, at)
 		if err != nil {
 			return err
 		}
@@ -175,7 +176,7 @@ func (p *parser) responseFormat(at *jsonscan.Path) error {
 		case "json_schema":
 			err = p.schema(in, schemaNames, &schema.Name, &schema.Description, &schema.Schema, &schema.Strict)
 		default:
-			p.Skip()
+			p.unknown(key, at)
 		}
 		if err != nil {
 			return err

@@ -18,22 +18,24 @@ type part struct {
 	// image_url, input_audio or file
 	url, detail, data, format, filename string
 	fileID                              bool
+	cache                               *llmv1.CachePoint
 }
 
 var (
-	partNames  = jsonscan.Names{"type", "text", "refusal", "image_url", "input_audio", "file"}
+	partNames  = jsonscan.Names{"type", "text", "refusal", "image_url", "input_audio", "file", "cache_control"}
 	imageNames = jsonscan.Names{"url", "detail"}
 	audioNames = jsonscan.Names{"data", "format"}
 	fileNames  = jsonscan.Names{"file_data", "filename", "file_id"}
+	cacheNames = jsonscan.Names{"type", "ttl"}
 )
 
 func (p *parser) contentParts(m *message, at *jsonscan.Path) error {
 	p.Open('[')
 	m.place = contextPlace{at: p.At, kind: placeEmptyPart}
-	for p.Next(']') {
+	for index := 0; p.Next(']'); index++ {
 		m.place.kind = placeParts
-		in := &jsonscan.Path{Parent: at, Index: len(m.content.parts)}
-		if len(m.content.parts) == maxParts {
+		in := &jsonscan.Path{Parent: at, Index: index}
+		if len(m.content.parts) >= maxParts {
 			return at.Invalid("must not have more than %d parts", maxParts)
 		}
 		if p.Peek() != '{' {
@@ -56,9 +58,13 @@ func (p *parser) contentParts(m *message, at *jsonscan.Path) error {
 func (p *parser) contentPart(one *part, at *jsonscan.Path) error {
 	var seen uint64
 	for p.Open('{'); p.Next('}'); {
-		name, err := partNames.Find(p.Key(), &seen, at)
+		key := p.Key()
+		name, err := partNames.Find(key, &seen, at)
 		if err != nil {
 			return err
+		}
+		if name != "type" && name != "" && p.Null() {
+			continue
 		}
 		in := &jsonscan.Path{Parent: at, Name: name}
 		switch name {
@@ -77,8 +83,10 @@ func (p *parser) contentPart(one *part, at *jsonscan.Path) error {
 			var id string
 			err = p.strings(in, fileNames, &one.data, &one.filename, &id)
 			one.fileID = id != ""
+		case "cache_control":
+			err = p.cacheControl(one, in)
 		default:
-			p.Skip()
+			p.unknown(key, at)
 		}
 		if err != nil {
 			return err
@@ -94,14 +102,15 @@ func (p *parser) strings(at *jsonscan.Path, known jsonscan.Names, dst ...*string
 	}
 	var seen uint64
 	for p.Open('{'); p.Next('}'); {
-		name, err := known.Find(p.Key(), &seen, at)
+		key := p.Key()
+		name, err := known.Find(key, &seen, at)
 		if err != nil {
 			return err
 		}
+		if name == "" {
+			p.unknown(key, at)
+		}
 		if name == "" || p.Null() {
-			if name == "" {
-				p.Skip()
-			}
 			continue
 		}
 		for i := range known {
@@ -115,7 +124,30 @@ func (p *parser) strings(at *jsonscan.Path, known jsonscan.Names, dst ...*string
 	return nil
 }
 
+// cacheControl reads the mark of a prefix that the provider may keep, as
+// OpenRouter's and LiteLLM's form of this format has it.
+func (p *parser) cacheControl(one *part, at *jsonscan.Path) error {
+	one.cache = &llmv1.CachePoint{}
+	var kind string
+	if err := p.strings(at, cacheNames, &kind, &one.cache.Ttl); err != nil {
+		return err
+	}
+	if ttl := one.cache.GetTtl(); p.Err == nil && ttl != "" && ttl != "5m" && ttl != "1h" {
+		return (&jsonscan.Path{Parent: at, Name: "ttl"}).Invalid("must be 5m or 1h")
+	}
+	return nil
+}
+
+// addPart adds a part, and behind it the mark that it carries.
 func (p *parser) addPart(g *group, one *part, at *jsonscan.Path) error {
+	if err := p.addContent(g, one, at); err != nil || one.cache == nil {
+		return err
+	}
+	g.parts = append(g.parts, &llmv1.Part{Content: &llmv1.Part_CachePoint{CachePoint: one.cache}})
+	return nil
+}
+
+func (p *parser) addContent(g *group, one *part, at *jsonscan.Path) error {
 	switch one.kind {
 	case "text", "refusal":
 		if one.text.Start == 0 {

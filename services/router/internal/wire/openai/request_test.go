@@ -448,6 +448,7 @@ func TestEncodeConversationRoundTrip(t *testing.T) {
 func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte(fullRequest))
 	f.Add([]byte(`{"model":"m","messages":[{"role":"user","content":[]}],"stream_options":{}}`))
+	f.Add([]byte(`{"model":"m","messages":[{"role":"assistant","content":"","reasoning":"ab","reasoning_details":[{"text":"a","signature":"s"},{"text":"b"},{"data":"d"}],"annotations":[{"url_citation":{"url":"u"}}]}],"tools":[{"type":"x"}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r, c, err := ParseRequest(bytes.Clone(body))
 		if err != nil {
@@ -464,7 +465,10 @@ func FuzzParseRequest(f *testing.F) {
 		for i := range r.texts {
 			revisions[i] = "masked"
 		}
-		out, err := r.Render(&provider.Request{Conversation: c, Model: "m2", Context: "C", Revisions: revisions}, true)
+		to := &provider.Request{
+			Conversation: c, Model: "m2", Context: "C", Revisions: revisions, Instructions: "I", Defaults: &llmv1.Sampling{Seed: proto.Int64(1)},
+		}
+		out, err := r.RenderFor(to, true, provider.Quirks{MaxTokens: "max_tokens", Drop: []string{"user", "n"}})
 		if err != nil {
 			t.Fatal(err)
 		}

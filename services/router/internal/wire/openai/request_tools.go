@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	callNames         = jsonscan.Names{"id", "type", "function", "custom"}
+	callNames         = jsonscan.Names{"id", "type", "function", "custom", "extra_content"}
 	callFunctionNames = jsonscan.Names{"name", "arguments"}
 	toolNames         = jsonscan.Names{"type", "function", "custom"}
 	functionNames     = jsonscan.Names{"name", "description", "parameters", "strict"}
@@ -34,9 +34,10 @@ func (p *parser) toolCalls(m *message, at *jsonscan.Path) error {
 func (p *parser) toolCall(calls *group, at *jsonscan.Path) error {
 	var seen uint64
 	var id, name, kind string
-	var arguments jsonscan.Token
+	var arguments, signature jsonscan.Token
 	for p.Open('{'); p.Next('}'); {
-		member, err := callNames.Find(p.Key(), &seen, at)
+		key := p.Key()
+		member, err := callNames.Find(key, &seen, at)
 		if err != nil {
 			return err
 		}
@@ -48,10 +49,12 @@ func (p *parser) toolCall(calls *group, at *jsonscan.Path) error {
 			err = p.stringMember(&kind, in)
 		case "function":
 			err = p.callFunction(&name, &arguments, in)
+		case "extra_content":
+			signature = p.callSignature()
 		case "custom":
 			err = in.Unsupported("is a custom tool; only functions are supported")
 		default:
-			p.Skip()
+			p.unknown(key, at)
 		}
 		if err != nil {
 			return err
@@ -69,7 +72,9 @@ func (p *parser) toolCall(calls *group, at *jsonscan.Path) error {
 	case arguments.Start == 0:
 		return (&jsonscan.Path{Parent: at, Name: "function.arguments"}).Invalid("is required")
 	}
-	calls.parts = append(calls.parts, newToolCall(id, name, p.Value(arguments)))
+	call := newToolCall(id, name, p.Value(arguments))
+	call.GetToolCall().Signature = p.OptionalValue(signature)
+	calls.parts = append(calls.parts, call)
 	calls.texts = append(calls.texts, arguments)
 	return nil
 }
@@ -80,7 +85,8 @@ func (p *parser) callFunction(name *string, arguments *jsonscan.Token, at *jsons
 	}
 	var seen uint64
 	for p.Open('{'); p.Next('}'); {
-		member, err := callFunctionNames.Find(p.Key(), &seen, at)
+		key := p.Key()
+		member, err := callFunctionNames.Find(key, &seen, at)
 		if err != nil {
 			return err
 		}
@@ -91,7 +97,7 @@ func (p *parser) callFunction(name *string, arguments *jsonscan.Token, at *jsons
 		case "arguments":
 			err = p.textMember(arguments, in)
 		default:
-			p.Skip()
+			p.unknown(key, at)
 		}
 		if err != nil {
 			return err
@@ -104,9 +110,9 @@ func (p *parser) tools(at *jsonscan.Path) error {
 	if p.Peek() != '[' {
 		return at.Invalid("must be an array")
 	}
-	for p.Open('['); p.Next(']'); {
-		in := &jsonscan.Path{Parent: at, Index: len(p.conv.GetTools())}
-		if len(p.conv.GetTools()) == maxTools {
+	for p.Open('['); p.Next(']'); p.listed++ {
+		in := &jsonscan.Path{Parent: at, Index: p.listed}
+		if p.listed == maxTools {
 			return at.Invalid("must not have more than %d tools", maxTools)
 		}
 		if p.Peek() != '{' {
@@ -116,16 +122,22 @@ func (p *parser) tools(at *jsonscan.Path) error {
 		if err := p.tool(tool, in); err != nil {
 			return err
 		}
-		p.conv.Tools = append(p.conv.Tools, tool)
+		if tool.GetName() != "" {
+			p.conv.Tools = append(p.conv.Tools, tool)
+		}
 	}
 	return nil
 }
 
+// tool reads a function. A tool of another kind, which only servers beside
+// OpenAI have, stays in the native request: it gets no name here.
 func (p *parser) tool(tool *llmv1.Tool, at *jsonscan.Path) error {
 	var seen uint64
 	var kind string
+	unexpressed := len(p.req.unexpressed)
 	for p.Open('{'); p.Next('}'); {
-		member, err := toolNames.Find(p.Key(), &seen, at)
+		key := p.Key()
+		member, err := toolNames.Find(key, &seen, at)
 		if err != nil {
 			return err
 		}
@@ -138,7 +150,7 @@ func (p *parser) tool(tool *llmv1.Tool, at *jsonscan.Path) error {
 		case "custom":
 			err = in.Unsupported("is a custom tool; only functions are supported")
 		default:
-			p.Skip()
+			p.unknown(key, at)
 		}
 		if err != nil {
 			return err
@@ -147,8 +159,14 @@ func (p *parser) tool(tool *llmv1.Tool, at *jsonscan.Path) error {
 	switch {
 	case p.Err != nil:
 		return nil
+	case kind == "":
+		return (&jsonscan.Path{Parent: at, Name: "type"}).Invalid("is required")
+	case kind != "function" && tool.GetName() != "":
+		return (&jsonscan.Path{Parent: at, Name: "type"}).Invalid("must be function")
 	case kind != "function":
-		return (&jsonscan.Path{Parent: at, Name: "type"}).Unsupported("must be function")
+		p.req.unexpressed = p.req.unexpressed[:unexpressed]
+		p.unexpressed(at)
+		return nil
 	case tool.GetName() == "":
 		return (&jsonscan.Path{Parent: at, Name: "function.name"}).Invalid("is required")
 	}
@@ -168,7 +186,8 @@ func (p *parser) schema(at *jsonscan.Path, known jsonscan.Names, name, descripti
 	}
 	var seen uint64
 	for p.Open('{'); p.Next('}'); {
-		member, err := known.Find(p.Key(), &seen, at)
+		key := p.Key()
+		member, err := known.Find(key, &seen, at)
 		if err != nil {
 			return err
 		}
@@ -190,7 +209,7 @@ func (p *parser) schema(at *jsonscan.Path, known jsonscan.Names, name, descripti
 			sp := p.Skip()
 			*schema = jsonscan.Alias(p.Data[sp.Start:sp.End])
 		default:
-			p.Skip()
+			p.unknown(key, at)
 		}
 		if err != nil {
 			return err
@@ -226,7 +245,8 @@ func (p *parser) toolChoice(at *jsonscan.Path) error {
 func (p *parser) namedTool(choice *llmv1.ToolChoice, at *jsonscan.Path) error {
 	var seen uint64
 	for p.Open('{'); p.Next('}'); {
-		member, err := choiceNames.Find(p.Key(), &seen, at)
+		key := p.Key()
+		member, err := choiceNames.Find(key, &seen, at)
 		if err != nil {
 			return err
 		}
@@ -236,8 +256,10 @@ func (p *parser) namedTool(choice *llmv1.ToolChoice, at *jsonscan.Path) error {
 			err = p.strings(in, jsonscan.Names{"name"}, &choice.Name)
 		case "allowed_tools", "custom":
 			err = in.Unsupported("is not supported; name one function")
-		default:
+		case "type":
 			p.Skip()
+		default:
+			p.unknown(key, at)
 		}
 		if err != nil {
 			return err

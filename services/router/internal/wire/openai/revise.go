@@ -47,6 +47,9 @@ func (a *answer) revise(c *choice, to *llmv1.Candidate, sources []*llmv1.Citatio
 		if a.OptionalValue(t) == *want[i].Value {
 			continue
 		}
+		if i < len(c.thinking.texts) {
+			edits = c.reviseCopies(edits, want)
+		}
 		if t.Start == 0 {
 			return nil, false
 		}
@@ -62,6 +65,19 @@ func (a *answer) revise(c *choice, to *llmv1.Candidate, sources []*llmv1.Citatio
 		edits = append(edits, jsonscan.Edit{Span: c.finish, Before: `"` + finishName(to.GetFinishReason()) + `"`})
 	}
 	return a.addCitations(edits, c, to, sources), true
+}
+
+// reviseCopies brings the places where the thinking stands once more up to it.
+func (c *choice) reviseCopies(edits []jsonscan.Edit, want []conversation.Text) []jsonscan.Edit {
+	var whole strings.Builder
+	for i := range c.thinking.texts {
+		whole.WriteString(*want[i].Value)
+	}
+	for _, t := range c.copies {
+		edits = append(edits, jsonscan.Edit{Span: t.Span, Text: whole.String()})
+	}
+	c.copies = nil // once is enough
+	return edits
 }
 
 // addCitations adds those that the gateway found to those of the provider.
