@@ -425,3 +425,28 @@ func TestAuthenticateKey(t *testing.T) {
 		}
 	}
 }
+
+// TestAuthoritySigned: AWS's SDK for Node speaks HTTP/2 and signs the host by
+// its name there. The canonical form stands here as the specification has it.
+func TestAuthoritySigned(t *testing.T) {
+	a, s := signedFixture(Options{})
+	now := time.Now().UTC()
+	date := now.Format(signingTime)
+	scope := SigningScope{accessKeyID, now.Format("20060102"), "us-east-1", "bedrock"}
+	_, key, err := s.ResolveSigningKey(t.Context(), scope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	canonical := "POST\n/bedrock/model/a%253A0/invoke\n\n:authority:gateway:8080\nx-amz-date:" + date + "\n\n:authority;x-amz-date\n" + hexOf("{}")
+	mac := hmac.New(sha256.New, []byte(key.Reveal()))
+	_, _ = io.WriteString(mac, "AWS4-HMAC-SHA256\n"+date+"\n"+scope.Date+"/us-east-1/bedrock/aws4_request\n"+hexOf(canonical))
+	for host, want := range map[string]llmv1.ErrorReason{"gateway:8080": ok, "elsewhere:8080": unauthenticated} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/bedrock/model/a%3A0/invoke", strings.NewReader("{}"))
+		r.Header.Set("X-Amz-Date", date)
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+accessKeyID+"/"+scope.Date+
+			"/us-east-1/bedrock/aws4_request, SignedHeaders=:authority;x-amz-date, Signature="+hex.EncodeToString(mac.Sum(nil)))
+		if _, err := a.AuthenticateSigned(t.Context(), r, []byte("{}")); reasonOf(err) != want {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
