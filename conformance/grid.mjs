@@ -21,7 +21,7 @@ const NO_PATHS = { openai: '/v1', anthropic: '', bedrock: '', gemini: '' };
 /** What the clients of both languages need to know, as a file. */
 async function session(dir, gateway, places) {
   const { secret: key, awsAccessKeyId, awsSecretAccessKey } = await gateway.createKey({});
-  const fakes = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, { awsAccessKeyId: '', awsSecretAccessKey: '', paths: NO_PATHS, ...place }]));
+  const fakes = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, { paths: NO_PATHS, ...place }]));
   const file = join(dir, 'session.json');
   const content = { gateway: { url: gateway.url, key, awsAccessKeyId, awsSecretAccessKey, paths: PATHS }, fakes };
   await writeFile(file, JSON.stringify(content), { mode: 0o600 });

@@ -11,6 +11,8 @@ import (
 
 	"github.com/tollgate/tollgate/services/internal/providertest"
 	"github.com/tollgate/tollgate/services/internal/providertest/anthropic"
+	"github.com/tollgate/tollgate/services/internal/providertest/awstest"
+	"github.com/tollgate/tollgate/services/internal/providertest/bedrock"
 	"github.com/tollgate/tollgate/services/internal/providertest/gemini"
 )
 
@@ -20,9 +22,11 @@ const key = "sk-upstream-0123456789"
 // place is where a provider is, what it asks for, and where what it was asked
 // can be looked at.
 type place struct {
-	URL      string `json:"url"`
-	Key      string `json:"key"`
-	Requests string `json:"requests"`
+	URL       string `json:"url"`
+	Key       string `json:"key"`
+	AWSID     string `json:"awsAccessKeyId"`
+	AWSSecret string `json:"awsSecretAccessKey"`
+	Requests  string `json:"requests"`
 }
 
 func main() {
@@ -41,12 +45,13 @@ func start(host *lifetime) map[string]place {
 		"openai":    providertest.New(host).Host,
 		"anthropic": anthropic.New(host).Host,
 		"gemini":    gemini.New(host).Host,
+		"bedrock":   bedrock.New(host).Host,
 	}
 	looking := look(host, fakes)
 	out := map[string]place{}
 	for name, h := range fakes {
 		h.Key = key
-		out[name] = place{URL: h.URL, Key: key, Requests: looking + "/" + name}
+		out[name] = place{URL: h.URL, Key: key, AWSID: awstest.AccessKey, AWSSecret: awstest.Secret, Requests: looking + "/" + name}
 	}
 	return out
 }
