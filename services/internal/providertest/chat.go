@@ -12,6 +12,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request, rec *Recorded) {
 		writeError(w, http.StatusBadRequest, "invalid_request_error", "invalid_value", "messages")
 		return
 	}
+	req.Model = rec.Model // a container is named by its endpoint
 	if s.refuse(w, r, req.Model) {
 		return
 	}

@@ -24,6 +24,7 @@ func (s *Server) embed(w http.ResponseWriter, r *http.Request, rec *Recorded) {
 		writeError(w, http.StatusBadRequest, "invalid_request_error", "invalid_value", "input")
 		return
 	}
+	req.Model = rec.Model
 	if s.refuse(w, r, req.Model) {
 		return
 	}

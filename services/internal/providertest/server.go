@@ -41,6 +41,21 @@ func inBody(_ *http.Request, body []byte) (model string, stream bool) {
 	return head.Model, head.Stream
 }
 
+// OpenAI answers a request as a container with OpenAI's schema does, whatever
+// the address: for chat, or for vectors where the body has an input.
+func (h *Host) OpenAI(w http.ResponseWriter, r *http.Request, rec *Recorded) {
+	var body map[string]json.RawMessage
+	s := &Server{h}
+	switch err := json.Unmarshal(rec.Body, &body); {
+	case err != nil:
+		writeError(w, http.StatusBadRequest, "invalid_request_error", "invalid_json", "")
+	case body["input"] != nil:
+		s.embed(w, r, rec)
+	default:
+		s.chat(w, r, rec)
+	}
+}
+
 // checked asks for the key and for JSON.
 func (s *Server) checked(handle func(http.ResponseWriter, *http.Request, *Recorded)) func(http.ResponseWriter, *http.Request, *Recorded) {
 	return func(w http.ResponseWriter, r *http.Request, rec *Recorded) {

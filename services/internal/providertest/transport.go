@@ -35,6 +35,9 @@ func (h *Host) Flow(w http.ResponseWriter, r *http.Request, model, contentType s
 	return f
 }
 
+// NewFlow goes on with an answer that has begun.
+func NewFlow(w http.ResponseWriter) *Flow { return &Flow{w: w} }
+
 // Write sends bytes.
 func (f *Flow) Write(p []byte) {
 	if f.one {

@@ -1,6 +1,7 @@
 package awstest
 
 import (
+	"maps"
 	"net/http"
 
 	"github.com/tollgate/tollgate/services/internal/providertest"
@@ -11,6 +12,8 @@ type Fault struct {
 	Status  int
 	Kind    string
 	Message string
+	// Members are what the error says besides.
+	Members map[string]any
 }
 
 func (f *Fault) Error() string { return f.Kind + ": " + f.Message }
@@ -20,7 +23,9 @@ func (f *Fault) Error() string { return f.Kind + ": " + f.Message }
 func (f *Fault) Write(w http.ResponseWriter) {
 	w.Header().Set("X-Amzn-Requestid", "fake-request")
 	w.Header().Set("X-Amzn-Errortype", f.Kind+":http://internal.amazon.com/coral/com.amazon.fake/")
-	providertest.WriteJSON(w, f.Status, map[string]any{"message": f.Message})
+	body := map[string]any{"message": f.Message}
+	maps.Copy(body, f.Members)
+	providertest.WriteJSON(w, f.Status, body)
 }
 
 // Leaking is the error with a text that a gateway must not show.

@@ -106,3 +106,6 @@ func (m *Messages) Huge() {
 	m.Write(binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw)))
 	m.Flow.Huge()
 }
+
+// Wrap writes messages into an answer that has begun.
+func Wrap(w http.ResponseWriter) *Messages { return &Messages{providertest.NewFlow(w)} }

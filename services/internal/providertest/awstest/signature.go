@@ -36,24 +36,26 @@ type Door struct {
 	Secrets map[string]string
 	// Bearer is the bearer key; empty takes any.
 	Bearer string
+	// NoBearer takes signatures only.
+	NoBearer bool
 }
 
 // Check checks that a request is signed, or carries a bearer key; it returns
 // the region that the signature names.
 func (d Door) Check(r *http.Request, body []byte) (region string, fault *Fault) {
 	header := r.Header.Get("Authorization")
-	if key, ok := strings.CutPrefix(header, "Bearer "); ok {
+	if key, ok := strings.CutPrefix(header, "Bearer "); ok && !d.NoBearer {
 		if key == "" || d.Bearer != "" && key != d.Bearer {
-			return "", &Fault{http.StatusForbidden, "AccessDeniedException", "Authentication failed: Please make sure your API Key is valid."}
+			return "", &Fault{Status: http.StatusForbidden, Kind: "AccessDeniedException", Message: "Authentication failed: Please make sure your API Key is valid."}
 		}
 		return "", nil
 	}
 	if header == "" {
-		return "", &Fault{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token"}
+		return "", &Fault{Status: http.StatusForbidden, Kind: "MissingAuthenticationTokenException", Message: "Missing Authentication Token"}
 	}
 	m := authorization.FindStringSubmatch(header)
 	if m == nil {
-		return "", &Fault{http.StatusForbidden, "IncompleteSignatureException", "Authorization header is not well formed"}
+		return "", &Fault{Status: http.StatusForbidden, Kind: "IncompleteSignatureException", Message: "Authorization header is not well formed"}
 	}
 	access, day, service, signed, signature := m[1], m[2], m[4], strings.Split(m[5], ";"), m[6]
 	secret, known := d.Secrets[access]
@@ -62,19 +64,19 @@ func (d Door) Check(r *http.Request, body []byte) (region string, fault *Fault) 
 	hash := hex.EncodeToString(sum[:])
 	switch sent := r.Header.Get("X-Amz-Content-Sha256"); {
 	case !known:
-		return "", &Fault{http.StatusForbidden, "UnrecognizedClientException", "The security token included in the request is invalid."}
+		return "", &Fault{Status: http.StatusForbidden, Kind: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
 	case service != d.Service || err != nil || at.Format("20060102") != day:
-		return "", &Fault{http.StatusForbidden, "InvalidSignatureException", "Credential should be scoped to correct service: '" + d.Service + "'."}
+		return "", &Fault{Status: http.StatusForbidden, Kind: "InvalidSignatureException", Message: "Credential should be scoped to correct service: '" + d.Service + "'."}
 	case time.Since(at).Abs() > maxSkew:
-		return "", &Fault{http.StatusForbidden, "InvalidSignatureException", "Signature expired: " + r.Header.Get("X-Amz-Date")}
+		return "", &Fault{Status: http.StatusForbidden, Kind: "InvalidSignatureException", Message: "Signature expired: " + r.Header.Get("X-Amz-Date")}
 	case !slices.Contains(signed, "host") || !slices.Contains(signed, "x-amz-date") || !slices.IsSorted(signed):
-		return "", &Fault{http.StatusForbidden, "IncompleteSignatureException", "'Host' and 'X-Amz-Date' must be signed"}
+		return "", &Fault{Status: http.StatusForbidden, Kind: "IncompleteSignatureException", Message: "'Host' and 'X-Amz-Date' must be signed"}
 	case sent != "" && sent != hash:
-		return "", &Fault{http.StatusForbidden, "InvalidSignatureException", "The provided 'x-amz-content-sha256' header does not match what was computed."}
+		return "", &Fault{Status: http.StatusForbidden, Kind: "InvalidSignatureException", Message: "The provided 'x-amz-content-sha256' header does not match what was computed."}
 	}
 	want, err := sign(r, signed, aws.Credentials{AccessKeyID: access, SecretAccessKey: secret}, hash, service, m[3], at)
 	if err != nil || subtle.ConstantTimeCompare([]byte(want), []byte(signature)) != 1 {
-		return "", &Fault{http.StatusForbidden, "InvalidSignatureException", "The request signature we calculated does not match the signature you provided."}
+		return "", &Fault{Status: http.StatusForbidden, Kind: "InvalidSignatureException", Message: "The request signature we calculated does not match the signature you provided."}
 	}
 	return m[3], nil
 }
