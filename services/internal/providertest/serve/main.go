@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/providertest/awstest"
 	"github.com/tollgate/tollgate/services/internal/providertest/bedrock"
 	"github.com/tollgate/tollgate/services/internal/providertest/gemini"
+	"github.com/tollgate/tollgate/services/internal/providertest/sagemaker"
 )
 
 // key is the credential that providers with keys ask for.
@@ -46,6 +47,7 @@ func start(host *lifetime) map[string]place {
 		"anthropic": anthropic.New(host).Host,
 		"gemini":    gemini.New(host).Host,
 		"bedrock":   bedrock.New(host).Host,
+		"sagemaker": sagemaker.New(host).Host,
 	}
 	looking := look(host, fakes)
 	out := map[string]place{}
