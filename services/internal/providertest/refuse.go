@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
@@ -42,21 +43,21 @@ func (h *Host) Refuse(w http.ResponseWriter, r *http.Request, model string, fail
 	return true
 }
 
-// bomb answers with a body that only a client that counts survives.
+// bomb answers with a body that only a client that counts survives: one small
+// gzip member, over and over.
 func bomb(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Encoding", "gzip")
-	z := gzip.NewWriter(w)
-	block := make([]byte, 1<<20)
-	for i := range block {
-		block[i] = ' '
-	}
+	block := bytes.Repeat([]byte(" "), 1<<20)
+	var member bytes.Buffer
+	z := gzip.NewWriter(&member)
+	_, _ = z.Write(block)
+	_ = z.Close()
 	for range bombSize / len(block) {
-		if _, err := z.Write(block); err != nil {
+		if _, err := w.Write(member.Bytes()); err != nil {
 			return
 		}
 	}
-	_ = z.Close()
 }
 
 // WriteJSON answers with a value.
