@@ -93,7 +93,8 @@ type Quirks struct {
 	// reasoning for servers that take an object with effort or max_tokens.
 	Reasoning string `yaml:"reasoning"`
 	// Thinking is the member in which the thinking of earlier turns goes back:
-	// reasoning_content or reasoning_details; empty for servers that take none.
+	// reasoning_content or reasoning_details; none for servers that refuse it,
+	// which is so for OpenAI. Empty leaves what clients of the same format send.
 	Thinking string `yaml:"thinking"`
 	// Drop names members of the request that the server refuses: they are taken
 	// out of what clients wrote.

@@ -55,6 +55,15 @@ func wire(dialect string, q provider.Quirks) capability.Set {
 	if q.TopK {
 		lacks &^= capability.TopK
 	}
+	if q.Reasoning == "reasoning" {
+		lacks &^= capability.ReasoningBudget
+	}
+	switch q.Thinking {
+	case "reasoning_details":
+		lacks &^= capability.ThinkingHistory | capability.UnsignedThinking
+	case "reasoning_content":
+		lacks &^= capability.UnsignedThinking
+	}
 	return lacks
 }
 

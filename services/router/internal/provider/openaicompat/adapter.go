@@ -1,5 +1,6 @@
 // Package openaicompat is the adapter for OpenAI and for every server that
-// speaks its wire format: vLLM, Ollama, TEI, and most hosted providers.
+// speaks its wire format: Azure OpenAI, Perplexity, vLLM, llama.cpp, Ollama,
+// TGI and most hosted providers. What one of them does otherwise is data.
 package openaicompat
 
 import (
@@ -20,41 +21,77 @@ const (
 	OpenAI = "openai"
 	// Compatible is any server that speaks its format.
 	Compatible = "openai-compatible"
+	// Azure is Azure OpenAI.
+	Azure = "azure"
+	// Perplexity answers from the web.
+	Perplexity = "perplexity"
 )
 
 // Adapter asks one target.
 type Adapter struct {
 	*upstream.Client
+	quirks provider.Quirks
+	// path is where an operation stands; model is the target's name of it.
+	path func(operation, model string) string
 }
 
 var _ provider.Adapter = (*Adapter)(nil)
 
-// New makes the adapter of a target; it is a provider.Factory.
+// The operations, as OpenAI names them.
+const (
+	chat       = "/chat/completions"
+	embeddings = "/embeddings"
+)
+
+// NewOpenAI makes the adapter of OpenAI itself; it is a provider.Factory. It
+// refuses members that it does not know, such as another provider's thinking.
+func NewOpenAI(t provider.Target) (provider.Adapter, error) {
+	return New(strict(t))
+}
+
+func strict(t provider.Target) provider.Target {
+	if t.Quirks.Thinking == "" {
+		t.Quirks.Thinking = openai.NoThinking
+	}
+	return t
+}
+
+// New makes the adapter of a server that speaks OpenAI's format; it is a
+// provider.Factory.
 func New(t provider.Target) (provider.Adapter, error) {
-	key := t.Key()
-	client, err := upstream.New(t, upstream.Options{
-		Refusal: openai.DecodeError,
-		Prepare: func(r *http.Request, _ []byte) error {
-			secret, err := key.Current()
-			if err == nil && !secret.IsZero() {
-				r.Header.Set("Authorization", "Bearer "+secret.Reveal())
-			}
-			return err
-		},
-	})
+	return build(t, bearer(t.Key()), func(operation, _ string) string { return operation })
+}
+
+// prepare puts the credential on a request.
+type prepare = func(r *http.Request, body []byte) error
+
+func build(t provider.Target, authorise prepare, path func(operation, model string) string) (*Adapter, error) {
+	client, err := upstream.New(t, upstream.Options{Refusal: openai.DecodeError, Prepare: authorise})
 	if err != nil {
 		return nil, err
 	}
-	return &Adapter{client}, nil
+	return &Adapter{Client: client, quirks: t.Quirks, path: path}, nil
+}
+
+// bearer sends the key as most servers want it. A server without a key is
+// asked without one.
+func bearer(key *provider.Key) prepare {
+	return func(r *http.Request, _ []byte) error {
+		secret, err := key.Current()
+		if err == nil && !secret.IsZero() {
+			r.Header.Set("Authorization", "Bearer "+secret.Reveal())
+		}
+		return err
+	}
 }
 
 // Generate implements provider.Adapter.
 func (a *Adapter) Generate(ctx context.Context, r *provider.Request) (*provider.Answer, error) {
-	body, err := render(r, false)
+	body, err := a.render(r, false)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := a.Post(ctx, "/chat/completions", body)
+	answer, err := a.Post(ctx, a.path(chat, r.Model), body)
 	if err != nil {
 		return nil, err
 	}
@@ -67,11 +104,11 @@ func (a *Adapter) Generate(ctx context.Context, r *provider.Request) (*provider.
 
 // Stream implements provider.Adapter.
 func (a *Adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reader, error) {
-	body, err := render(r, true)
+	body, err := a.render(r, true)
 	if err != nil {
 		return nil, err
 	}
-	return a.Client.Stream(ctx, "/chat/completions", body, upstream.Format{
+	return a.Client.Stream(ctx, a.path(chat, r.Model), body, upstream.Format{
 		MediaType: "text/event-stream", Decoder: &openai.ChunkDecoder{},
 		Frames:     func(src io.Reader) upstream.Frames { return sse.NewReader(src) },
 		Candidates: int(r.Conversation.GetSampling().GetCandidateCount()),
@@ -84,7 +121,7 @@ func (a *Adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reade
 
 // Embed implements provider.Adapter.
 func (a *Adapter) Embed(ctx context.Context, r *provider.EmbedRequest) (*provider.Embeddings, error) {
-	answer, err := a.Post(ctx, "/embeddings", openai.EncodeEmbedRequest(r))
+	answer, err := a.Post(ctx, a.path(embeddings, r.Model), openai.EncodeEmbedRequest(r))
 	if err != nil {
 		return nil, err
 	}
@@ -92,9 +129,15 @@ func (a *Adapter) Embed(ctx context.Context, r *provider.EmbedRequest) (*provide
 }
 
 // render writes the request: from the client's own bytes if they are in this format.
-func render(r *provider.Request, streamed bool) ([]byte, error) {
-	if r.Native != nil && r.Native.Dialect() == openai.Dialect {
-		return r.Native.Render(r, streamed)
+func (a *Adapter) render(r *provider.Request, streamed bool) ([]byte, error) {
+	switch native := r.Native.(type) {
+	case nil:
+	case *openai.Request:
+		return native.RenderFor(r, streamed, a.quirks)
+	default:
+		if native.Dialect() == openai.Dialect {
+			return native.Render(r, streamed)
+		}
 	}
-	return openai.EncodeConversation(r, streamed)
+	return openai.EncodeFor(r, streamed, a.quirks)
 }

@@ -17,6 +17,10 @@ const (
 	maxTokens           = "max_tokens"
 )
 
+// NoThinking as the quirk thinking takes the thinking of earlier turns out of
+// what clients send back: the server refuses members that it does not know.
+const NoThinking = "none"
+
 func limitName(q provider.Quirks) string {
 	if q.MaxTokens != "" {
 		return q.MaxTokens
@@ -74,6 +78,9 @@ func (r *Request) quirkEdits(edits []jsonscan.Edit, q provider.Quirks) []jsonsca
 	}
 	if q.NoStreamOptions {
 		drop("stream_options")
+	}
+	if q.Thinking == NoThinking {
+		gone = append(gone, r.thoughts...)
 	}
 	if q.MaxTokens != "" {
 		other := maxTokens

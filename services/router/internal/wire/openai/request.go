@@ -40,6 +40,8 @@ type Request struct {
 	members     []member
 	some        [8]member // of most requests
 	unexpressed []string
+	// thoughts are the members of messages and calls that hold thinking.
+	thoughts []jsonscan.Span
 }
 
 // member is a member of the top level that the parser knows, with its comma's

@@ -87,6 +87,7 @@ func (p *parser) messages(at *jsonscan.Path) error {
 func (p *parser) message(m *message, at *jsonscan.Path) error {
 	var seen uint64
 	for p.Open('{'); p.Next('}'); {
+		start := p.At
 		key := p.Key()
 		name, err := messageNames.Find(key, &seen, at)
 		if err != nil {
@@ -98,6 +99,9 @@ func (p *parser) message(m *message, at *jsonscan.Path) error {
 		}
 		if err := p.messageMember(m, name, &jsonscan.Path{Parent: at, Name: name}); err != nil {
 			return err
+		}
+		if name == "reasoning" || name == "reasoning_content" || name == "reasoning_details" {
+			p.req.thoughts = append(p.req.thoughts, jsonscan.Span{Start: start, End: p.At})
 		}
 	}
 	return nil

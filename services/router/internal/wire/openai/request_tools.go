@@ -36,6 +36,7 @@ func (p *parser) toolCall(calls *group, at *jsonscan.Path) error {
 	var id, name, kind string
 	var arguments, signature jsonscan.Token
 	for p.Open('{'); p.Next('}'); {
+		start := p.At
 		key := p.Key()
 		member, err := callNames.Find(key, &seen, at)
 		if err != nil {
@@ -51,6 +52,7 @@ func (p *parser) toolCall(calls *group, at *jsonscan.Path) error {
 			err = p.callFunction(&name, &arguments, in)
 		case "extra_content":
 			signature = p.callSignature()
+			p.req.thoughts = append(p.req.thoughts, jsonscan.Span{Start: start, End: p.At})
 		case "custom":
 			err = in.Unsupported("is a custom tool; only functions are supported")
 		default:

@@ -132,6 +132,14 @@ func TestRenderFor(t *testing.T) {
 			body + `, "stream":true }`,
 		},
 		{"no stream options to add", body + `}`, provider.Request{}, true, provider.Quirks{NoStreamOptions: true}, `{"stream":true,` + body[1:] + `}`},
+		{
+			"thinking", `{"model":"m","messages":[{"role":"assistant","content":"a", "reasoning":"t","reasoning_details":[{"text":"t"}]},` +
+				`{"reasoning_content":"u","role":"assistant","tool_calls":[{"id":"c","function":{"name":"f","arguments":""},"extra_content":{"x":1}}]}]}`,
+			provider.Request{Revisions: map[int]string{0: "masked", 1: "b"}},
+			false,
+			provider.Quirks{Thinking: NoThinking},
+			`{"model":"m","messages":[{"role":"assistant","content":"b"},{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f","arguments":""}}]}]}`,
+		},
 		{"members dropped", `{"user":"u","n":1,"model":"m","seed":1,` + messages + ` ,"top_p":1, "stop":null }`, provider.Request{}, false, provider.Quirks{Drop: []string{"user", "n", "seed", "top_p", "stop", "model"}}, `{"model":"m",` + messages + `  }`},
 		{"all behind", body + ` , "user":"u" , "n":1 }`, provider.Request{}, false, provider.Quirks{Drop: []string{"n", "user"}}, body + `  }`},
 	}
