@@ -28,7 +28,7 @@ def every(matrix: dict, gateway):
             yield "langgraph", label, f"ReAct agent, streamed ({name})", lambda chat=chat, model=model: streamed(chat(gateway, model))
     for label, names in matrix["embeddings"].items():
         for model in names:
-            for client, embed in (("openai", openai_embed), ("google-genai", gemini_embed), ("boto3", titan_embed)):
+            for client, embed in (("openai", openai_embed), ("google-genai", gemini_embed), ("boto3", invoke_embed)):
                 yield client, label, f"embeddings of {model}", lambda embed=embed, model=model: embeddings(embed, gateway, model)
     once = {
         "openai": [models, moderations, azure, previous_response, refused, dropped],
@@ -124,9 +124,16 @@ def gemini_embed(gateway, model, texts):
     return [e.values for e in got.embeddings]
 
 
-def titan_embed(gateway, model, texts):
+def invoke_embed(gateway, model, texts):
+    """With Cohere's body for Cohere's models, with Titan's for all others."""
     sdk = bedrock_converse.connect(gateway)
-    answers = [json.loads(sdk.invoke_model(modelId=model, body=json.dumps({"inputText": text}))["body"].read()) for text in texts]
+
+    def invoke(body):
+        return json.loads(sdk.invoke_model(modelId=model, body=json.dumps(body))["body"].read())
+
+    if model.startswith("cohere."):
+        return invoke({"texts": texts, "input_type": "search_document"})["embeddings"]
+    answers = [invoke({"inputText": text}) for text in texts]
     assert all(a["inputTextTokenCount"] > 0 for a in answers), "no usage"
     return [a["embedding"] for a in answers]
 
