@@ -1,6 +1,8 @@
 package converse
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 
 	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
@@ -30,9 +32,15 @@ func (p *parser) unknown(key []byte, in *jsonscan.Path) {
 	if p.Err != nil {
 		return
 	}
-	value := string(p.Data[at.Start:at.End])
-	if value == "null" || slices.Contains(silent[string(key)], value) {
+	value := p.Data[at.Start:at.End]
+	if string(value) == "null" {
 		return
+	}
+	if values := silent[string(key)]; values != nil {
+		var compact bytes.Buffer
+		if json.Compact(&compact, value) == nil && slices.Contains(values, compact.String()) {
+			return
+		}
 	}
 	p.unexpressed(&jsonscan.Path{Parent: in, Name: memberName(key)})
 }
