@@ -67,8 +67,12 @@ type Attempt struct {
 	StartTime, FirstContent, EndTime time.Time
 	// Reported is the usage as the provider reported it; nil before.
 	Reported *llmv1.Usage
+	// Asked is what the target was asked; nil for vectors, and before.
+	Asked *provider.Request
+	// Embedded is what it was asked for vectors of.
+	Embedded *provider.EmbedRequest
 	// Written counts what the target wrote, as far as a stream was read.
-	Written tokens.Counter
+	Written tokens.Written
 	// Answer is the whole answer, if it was not streamed.
 	Answer *provider.Answer
 	// Vectors are the vectors, if those were asked for.
@@ -92,7 +96,7 @@ type Attempt struct {
 // begin starts the clock, the spans and the ledger's entry.
 func (r *Runner) begin(ctx context.Context, job *Job, operation string, c route.Candidate, number int) (*Attempt, error) {
 	a := &Attempt{
-		Number: number, Candidate: c, StartTime: time.Now(), Written: tokens.NewCounter(c.Model),
+		Number: number, Candidate: c, StartTime: time.Now(), Written: tokens.NewWritten(c.Tokenizer(), c.Model),
 		Streamed: operation == opStream, runner: r, ledger: job.Ledger, operation: operation,
 	}
 	if err := job.Ledger.Begin(ctx, a); err != nil {
@@ -136,6 +140,7 @@ func (a *Attempt) End(end End) {
 	}
 	a.Candidate.Target.Health.End(verdict(end), a.EndTime, first)
 	a.ledger.End(a.outer, a, end)
+	a.Written.Release()
 	a.answer.Outcome, a.answer.Err = end.Outcome, end.Err
 	a.answer.FirstContent, a.answer.Duration = first, a.EndTime.Sub(a.StartTime)
 	a.runner.metrics.Record(a.outer, a.call(), &a.answer)

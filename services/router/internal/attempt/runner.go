@@ -12,6 +12,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/observe"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
 )
 
@@ -38,9 +39,8 @@ func NewRunner(p Policy, log *slog.Logger, m *observe.Metrics) *Runner {
 // whoever called ends it, once it is clear what became of the answer.
 func (r *Runner) Generate(ctx context.Context, job *Job) (*Attempt, error) {
 	return r.run(ctx, job, opGenerate, func(a *Attempt) error {
-		request := *job.Source.RequestFor(&a.Candidate)
-		request.Model = a.Candidate.Model
-		answer, err := a.Candidate.Target.Adapter.Generate(a.ctx, &request)
+		a.Asked = job.request(&a.Candidate)
+		answer, err := a.Candidate.Target.Adapter.Generate(a.ctx, a.Asked)
 		if err != nil {
 			return err
 		}
@@ -58,6 +58,7 @@ func (r *Runner) Embed(ctx context.Context, job *Job) (*Attempt, error) {
 	return r.run(ctx, job, opEmbed, func(a *Attempt) error {
 		request := *job.Embed
 		request.Model = a.Candidate.Model
+		a.Embedded = &request
 		vectors, err := a.Candidate.Target.Adapter.Embed(a.ctx, &request)
 		if err != nil {
 			return err
@@ -77,7 +78,7 @@ func (r *Runner) Open(ctx context.Context, job *Job) (*Stream, error) {
 	var s *Stream
 	_, err := r.run(ctx, job, opStream, func(a *Attempt) error {
 		s = &Stream{Attempt: a}
-		return s.open(job.Source.RequestFor(&a.Candidate))
+		return s.open(job.request(&a.Candidate))
 	})
 	if err != nil {
 		return nil, err
@@ -175,9 +176,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// openReader calls the adapter's Stream with the attempt's model.
+// request is what a candidate is asked.
+func (j *Job) request(c *route.Candidate) *provider.Request {
+	request := *j.Source.RequestFor(c)
+	request.Model = c.Model
+	return &request
+}
+
+// openReader calls the adapter's Stream.
 func (a *Attempt) openReader(r *provider.Request) (stream.Reader, error) {
-	request := *r
-	request.Model = a.Candidate.Model
-	return a.Candidate.Target.Adapter.Stream(a.ctx, &request)
+	a.Asked = r
+	return a.Candidate.Target.Adapter.Stream(a.ctx, r)
 }

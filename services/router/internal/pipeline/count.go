@@ -49,6 +49,6 @@ func (r *request) count(ctx context.Context) (*Count, error) {
 		r.pipeline.log.WarnContext(ctx, "count tokens at the provider", "target", first.Target.Name, "error", err)
 	}
 	out.Source = llmv1.UsageSource_USAGE_SOURCE_ESTIMATED
-	out.Tokens = tokens.Conversation(first.Model, r.conversation)
+	out.Tokens = tokens.Count(first.Tokenizer(), first.Model, tokens.Thorough, r.RequestFor(first).Conversation, "").Tokens
 	return out, nil
 }

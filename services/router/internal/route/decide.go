@@ -9,6 +9,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/catalog"
 	"github.com/tollgate/tollgate/services/router/internal/target"
+	"github.com/tollgate/tollgate/services/router/internal/tokens"
 )
 
 // Question is what rules look at.
@@ -58,6 +59,14 @@ func (c *Candidate) Fields(dialect string) []string {
 	}
 	fields := append(make([]string, 0, len(c.Unexpressed)+c.Dropped.Len()), c.Unexpressed...)
 	return capability.AppendFields(fields, dialect, c.Dropped)
+}
+
+// Tokenizer names what counts the tokens of the candidate's model.
+func (c *Candidate) Tokenizer() string {
+	if c.Known != nil && c.Known.Tokenizer != "" {
+		return c.Known.Tokenizer
+	}
+	return tokens.Tokenizer(c.Model)
 }
 
 // Place is the candidate's place in the route's list.

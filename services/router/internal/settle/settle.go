@@ -4,6 +4,7 @@ package settle
 import (
 	"context"
 	"log/slog"
+	"maps"
 
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -88,7 +89,7 @@ func (l *Ledger) Begin(ctx context.Context, a *attempt.Attempt) error {
 		Streamed:       a.Streamed,
 		Hold:           l.Hold,
 		Last:           true,
-		Metadata:       l.Metadata,
+		Metadata:       labelled(l.Metadata, tokens.ByteClasses),
 	}
 	if sc := trace.SpanContextFromContext(ctx); sc.HasTraceID() {
 		l.current.TraceId = sc.TraceID().String()
@@ -104,7 +105,8 @@ func (l *Ledger) Begin(ctx context.Context, a *attempt.Attempt) error {
 // an estimate, and it is sent once the spool is opened again.
 func (l *Ledger) End(ctx context.Context, a *attempt.Attempt, end attempt.End) {
 	r := l.current
-	r.Usage = usageOf(a, end, l.Estimate.Input)
+	usage, tokenizer := usageOf(a, end)
+	r.Usage, r.Metadata = usage, labelled(l.Metadata, tokenizer)
 	r.Outcome, r.Last = end.Outcome, end.Last
 	r.Duration = durationpb.New(a.EndTime.Sub(a.StartTime))
 	if !a.FirstContent.IsZero() {
@@ -119,6 +121,27 @@ func (l *Ledger) End(ctx context.Context, a *attempt.Attempt, end attempt.End) {
 	if err := l.journal.End(r); err != nil {
 		l.log.ErrorContext(ctx, "write usage record", slog.String("request_id", l.ID), slog.Int("attempt", a.Number), slog.Any("error", err))
 	}
+}
+
+// labelTokenizer is the label that says what counted an estimated usage.
+const labelTokenizer = "tollgate.tokenizer"
+
+// estimatedOnly are the labels of a record whose caller has none of its own.
+var estimatedOnly = map[string]string{labelTokenizer: tokens.ByteClasses}
+
+// labelled adds what counted the usage to the caller's labels, which stay as
+// they are; an empty name adds nothing.
+func labelled(own map[string]string, tokenizer string) map[string]string {
+	switch {
+	case tokenizer == "":
+		return own
+	case len(own) == 0 && tokenizer == tokens.ByteClasses:
+		return estimatedOnly
+	}
+	labels := make(map[string]string, len(own)+1)
+	maps.Copy(labels, own)
+	labels[labelTokenizer] = tokenizer
+	return labels
 }
 
 // Scopes says who pays.

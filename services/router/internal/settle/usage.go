@@ -10,47 +10,63 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/tokens"
 )
 
-// usageOf says what an attempt used, and how we know.
-func usageOf(a *attempt.Attempt, end attempt.End, input int64) *llmv1.Usage {
+// usageOf says what an attempt used, how we know, and, where it is estimated,
+// what counted it.
+func usageOf(a *attempt.Attempt, end attempt.End) (u *llmv1.Usage, tokenizer string) {
 	switch {
 	case a.Reported != nil && a.Complete():
-		u := proto.Clone(a.Reported).(*llmv1.Usage)
+		u = proto.Clone(a.Reported).(*llmv1.Usage)
 		u.Source = llmv1.UsageSource_USAGE_SOURCE_PROVIDER
-		return u
+		return u, ""
 	case a.Reported != nil:
 		return partial(a)
 	case a.Complete() || spends(end):
+		in, out := read(a), written(a)
 		return &llmv1.Usage{
-			InputTokens: input, OutputTokens: written(a),
+			InputTokens: in.Tokens, OutputTokens: out.Tokens,
 			Source: llmv1.UsageSource_USAGE_SOURCE_ESTIMATED,
-		}
+		}, in.Tokenizer
 	default:
-		return &llmv1.Usage{Source: llmv1.UsageSource_USAGE_SOURCE_NONE}
+		return &llmv1.Usage{Source: llmv1.UsageSource_USAGE_SOURCE_NONE}, ""
 	}
 }
 
 // partial is for a stream that was cut after the provider had reported
 // something, as some do at the beginning: its input is right, its output is
 // what had been counted by then, or what we read if that is more.
-func partial(a *attempt.Attempt) *llmv1.Usage {
+func partial(a *attempt.Attempt) (*llmv1.Usage, string) {
 	u := proto.Clone(a.Reported).(*llmv1.Usage)
 	u.Source = llmv1.UsageSource_USAGE_SOURCE_ESTIMATED
-	if known := u.OutputTokens + u.ReasoningTokens + u.OutputAudioTokens; known < written(a) {
-		u.OutputTokens += written(a) - known
+	out := written(a)
+	if known := u.OutputTokens + u.ReasoningTokens + u.OutputAudioTokens; known < out.Tokens {
+		u.OutputTokens += out.Tokens - known
 	}
-	return u
+	return u, out.Tokenizer
 }
 
-// written estimates what the target wrote, delivered or not.
-func written(a *attempt.Attempt) int64 {
+// read counts what the target was asked, by its own model's tokenizer.
+func read(a *attempt.Attempt) tokens.Counted {
+	tokenizer, model := a.Candidate.Tokenizer(), a.Candidate.Model
+	switch {
+	case a.Asked != nil:
+		return tokens.Count(tokenizer, model, tokens.Brief, a.Asked.Conversation, a.Asked.Context)
+	case a.Embedded != nil:
+		return tokens.CountTexts(tokenizer, model, tokens.Brief, a.Embedded.Inputs...)
+	default: // it broke before it was asked
+		return tokens.Counted{Tokenizer: tokenizer}
+	}
+}
+
+// written counts what the target wrote, delivered or not.
+func written(a *attempt.Attempt) tokens.Counted {
 	if a.Answer == nil {
-		return a.Written.Tokens()
+		return a.Written.Count()
 	}
-	total := int64(0)
+	messages := make([]*llmv1.Message, 0, 1)
 	for _, c := range a.Answer.Completion.GetCandidates() {
-		total += tokens.Message(a.Candidate.Model, c.GetMessage())
+		messages = append(messages, c.GetMessage())
 	}
-	return total
+	return tokens.CountMessages(a.Candidate.Tokenizer(), a.Candidate.Model, tokens.Brief, messages)
 }
 
 // spends says whether an attempt that ended without an answer, and without a

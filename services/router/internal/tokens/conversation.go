@@ -23,6 +23,11 @@ const (
 // Conversation estimates what a model reads when it is asked c.
 func Conversation(model string, c *llmv1.Conversation) int64 {
 	n := NewCounter(model)
+	n.addConversation(c)
+	return n.Tokens()
+}
+
+func (n *Counter) addConversation(c *llmv1.Conversation) {
 	n.addTokens(replyTokens)
 	for _, m := range c.GetMessages() {
 		n.addTokens(messageTokens)
@@ -36,50 +41,42 @@ func Conversation(model string, c *llmv1.Conversation) int64 {
 		n.AddString(t.GetParameters())
 	}
 	n.AddString(c.GetResponseFormat().GetJsonSchema().GetSchema())
-	return n.Tokens()
 }
 
-// Message estimates what a model wrote.
-func Message(model string, m *llmv1.Message) int64 {
-	n := NewCounter(model)
-	n.addParts(m.GetParts())
-	return n.Tokens()
-}
-
-func (c *Counter) addParts(parts []*llmv1.Part) {
+func (n *Counter) addParts(parts []*llmv1.Part) {
 	for _, p := range parts {
 		switch content := p.GetContent().(type) {
 		case *llmv1.Part_Text:
-			c.AddString(content.Text.GetText())
+			n.AddString(content.Text.GetText())
 		case *llmv1.Part_Thinking:
-			c.AddString(content.Thinking.GetText())
+			n.AddString(content.Thinking.GetText())
 		case *llmv1.Part_ToolCall:
-			c.addTokens(toolTokens)
-			c.AddString(content.ToolCall.GetName())
-			c.AddString(content.ToolCall.GetArguments())
+			n.addTokens(toolTokens)
+			n.AddString(content.ToolCall.GetName())
+			n.AddString(content.ToolCall.GetArguments())
 		case *llmv1.Part_ToolResult:
-			c.addTokens(toolTokens)
-			c.addParts(content.ToolResult.GetParts())
+			n.addTokens(toolTokens)
+			n.addParts(content.ToolResult.GetParts())
 		case *llmv1.Part_Image:
 			if content.Image.GetDetail() == "low" {
-				c.addTokens(imageLowTokens)
+				n.addTokens(imageLowTokens)
 			} else {
-				c.addTokens(imageTokens)
+				n.addTokens(imageTokens)
 			}
 		case *llmv1.Part_Document:
-			c.addBlob(content.Document.GetBlob(), documentTokens, documentBytesPer)
+			n.addBlob(content.Document.GetBlob(), documentTokens, documentBytesPer)
 		case *llmv1.Part_Audio:
-			c.addBlob(content.Audio.GetBlob(), audioTokens, audioBytesPer)
+			n.addBlob(content.Audio.GetBlob(), audioTokens, audioBytesPer)
 		}
 	}
 }
 
-func (c *Counter) addBlob(b *llmv1.Blob, unknown, bytesPer int64) {
+func (n *Counter) addBlob(b *llmv1.Blob, unknown, bytesPer int64) {
 	if data := b.GetData(); len(data) > 0 {
-		c.addTokens(1 + int64(len(data))/bytesPer)
+		n.addTokens(1 + int64(len(data))/bytesPer)
 		return
 	}
-	c.addTokens(unknown)
+	n.addTokens(unknown)
 }
 
 // Estimate is what a request may use.

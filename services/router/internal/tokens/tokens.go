@@ -1,8 +1,13 @@
-// Package tokens estimates how many tokens a text has, without a tokeniser.
+// Package tokens counts how many tokens a text has, where no count is known yet
+// or none will come.
 //
-// The estimate is used where no count is known yet or none will come: budget
-// holds, rate limits, and the usage of answers whose provider reported none.
-// It is a sum over bytes: every byte has a weight by its class (letter, digit,
+// Budget holds and rate limits, which every request waits for, take an estimate
+// without a tokenizer: Counter, Conversation, Text. Where time matters less (the
+// usage of an answer whose provider reported none, a client that asks for a
+// count) the tokenizer of the model's family counts, if it is public: Count,
+// Written. Either way it is said what counted.
+//
+// The estimate is a sum over bytes: every byte has a weight by its class (letter, digit,
 // punctuation, space, lead byte of a longer UTF-8 sequence), set so that English
 // prose comes to about 4.3 characters a token, code to about 3 and Chinese or
 // Japanese to about one character a token; a factor by model family follows.
@@ -18,6 +23,7 @@ import (
 type family struct {
 	prefix        string
 	ascii, beyond int64 // percent
+	tokenizer     string
 }
 
 // families are looked up by the first prefix that fits the model's name after
@@ -25,22 +31,23 @@ type family struct {
 // The figures are round ones: vocabularies of 200,000 entries (gpt-4o and later,
 // Gemini) cut other scripts well, those of 100,000 and fewer need more.
 var families = []family{
-	{"gpt-3.5", 102, 160},
-	{"gpt-4-", 102, 160},
-	{"text-embedding", 102, 160},
-	{"gpt-", 100, 100},
-	{"o1", 100, 100},
-	{"o3", 100, 100},
-	{"o4", 100, 100},
-	{"gemini", 100, 95},
-	{"claude", 118, 130},
-	{"llama", 105, 130},
-	{"mistral", 112, 130},
-	{"qwen", 104, 95},
+	{"gpt-3.5", 102, 160, CL100K},
+	{"gpt-35", 102, 160, CL100K}, // as Azure writes it
+	{"gpt-4-", 102, 160, CL100K},
+	{"text-embedding", 102, 160, CL100K},
+	{"gpt-", 100, 100, O200K},
+	{"o1", 100, 100, O200K},
+	{"o3", 100, 100, O200K},
+	{"o4", 100, 100, O200K},
+	{"gemini", 100, 95, ByteClasses},
+	{"claude", 118, 130, ByteClasses},
+	{"llama", 105, 130, ByteClasses},
+	{"mistral", 112, 130, ByteClasses},
+	{"qwen", 104, 95, ByteClasses},
 }
 
 // unknown is the family of every other model: rather too much than too little.
-var unknown = family{"", 115, 140}
+var unknown = family{"", 115, 140, ByteClasses}
 
 // Weights of byte classes in thousandths of a token.
 const (
@@ -103,24 +110,29 @@ func baseWeight(b byte) int64 {
 	}
 }
 
-func tableFor(model string) *table {
+func tableFor(model string) *table { return tables[familyOf(model).prefix] }
+
+func familyOf(model string) *family {
 	rest := model[strings.LastIndexByte(model, '/')+1:]
 	for {
-		if t := byPrefix(rest); t != nil {
-			return t
+		if f := byPrefix(rest); f != nil {
+			return f
 		}
 		i := strings.IndexByte(rest, '.') // us.anthropic.claude-…
 		if i < 0 {
-			return tables[unknown.prefix]
+			return &unknown
 		}
 		rest = rest[i+1:]
 	}
 }
 
-func byPrefix(model string) *table {
+func byPrefix(model string) *family {
+	if model == "gpt-4" {
+		model = "gpt-4-" // not gpt-4o, nor gpt-4.1
+	}
 	for i := range families {
 		if strings.HasPrefix(model, families[i].prefix) {
-			return tables[families[i].prefix]
+			return &families[i]
 		}
 	}
 	return nil
@@ -131,6 +143,7 @@ func byPrefix(model string) *table {
 type Counter struct {
 	table *table
 	milli int64
+	exact *exact // counts too; nil for an estimate
 }
 
 // NewCounter returns a counter for a model.
@@ -138,14 +151,17 @@ func NewCounter(model string) Counter { return Counter{table: tableFor(model)} }
 
 // Add counts a piece.
 func (c *Counter) Add(piece []byte) {
-	if c.table == nil {
-		return
+	if c.table != nil {
+		c.milli += c.table.weigh(piece)
 	}
-	sum, table := int64(0), c.table
+}
+
+func (t *table) weigh(piece []byte) int64 {
+	sum := int64(0)
 	for _, b := range piece {
-		sum += int64(table[b])
+		sum += int64(t[b])
 	}
-	c.milli += sum
+	return sum
 }
 
 // AddString counts a piece.
@@ -158,6 +174,9 @@ func (c *Counter) AddString(piece string) {
 		sum += int64(table[piece[i]])
 	}
 	c.milli += sum
+	if c.exact != nil {
+		c.exact.add(piece, sum, table)
+	}
 }
 
 // addTokens adds a known number of tokens.
