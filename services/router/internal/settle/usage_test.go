@@ -1,17 +1,15 @@
 package settle
 
 import (
-	"strings"
 	"testing"
 
+	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
 	"github.com/tollgate/tollgate/services/router/internal/catalog"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/tokens"
-
-	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
-	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 )
 
 const sentence = "The gateway holds budget for each request before it asks a provider."
@@ -62,7 +60,7 @@ func TestOtherUsagesNameNone(t *testing.T) {
 	}
 	vectors := &attempt.Attempt{
 		Candidate: route.Candidate{Model: "text-embedding-3-small"}, Vectors: &provider.Embeddings{},
-		Embedded: &provider.EmbedRequest{Inputs: []string{sentence, strings.Repeat(sentence, 2)}},
+		Embedded: &provider.EmbedRequest{Inputs: []string{sentence, sentence + " " + sentence}},
 	}
 	if u, tokenizer := usageOf(vectors, attempt.End{}); tokenizer != tokens.CL100K || u.GetInputTokens() != 39 || u.GetOutputTokens() != 0 {
 		t.Errorf("%v by %q", u, tokenizer)
