@@ -64,25 +64,39 @@ func EncodeAnswer(c *llmv1.Completion) []byte {
 	return append(b, `]}`...)
 }
 
-// ChunkEncoder writes the events of one stream, each as one line of JSON.
+// Framing appends one piece of a stream; the last ends the answer.
+type Framing func(dst, data []byte, last bool) []byte
+
+// ChunkEncoder writes the events of one stream to a client.
 type ChunkEncoder struct {
-	usage  *llmv1.Usage
-	reason llmv1.FinishReason
-	stop   string
+	framing Framing
+	usage   *llmv1.Usage
+	reason  llmv1.FinishReason
+	stop    string
+	done    bool
+	scratch []byte
 }
 
-// Append writes a chunk: a line for each piece of text.
+// NewChunkEncoder begins a stream. The format has no frames of its own.
+func NewChunkEncoder(framing Framing) *ChunkEncoder { return &ChunkEncoder{framing: framing} }
+
+// Sources are the passages that the prompt was given; the format has no
+// citations.
+func (e *ChunkEncoder) Sources([]*llmv1.Citation) {}
+
+// Append writes a chunk: a piece for each piece of text.
 func (e *ChunkEncoder) Append(dst []byte, c *stream.Chunk) []byte {
 	for i := range c.Events {
 		switch ev := &c.Events[i]; {
+		case e.done:
 		case ev.Kind == stream.Usage:
 			e.usage = ev.Tokens
 		case ev.Candidate != 0: // the format has one answer
 		case ev.Kind == stream.Text && len(ev.Delta) > 0:
-			dst = append(dst, `{"outputText":"`...)
-			dst = jsonscan.AppendEscaped(dst, ev.Delta)
-			dst = append(dst, `","index":0,"totalOutputTextTokenCount":null,"completionReason":null,"inputTextTokenCount":null}`...)
-			dst = append(dst, '\n')
+			b := append(e.scratch[:0], `{"outputText":"`...)
+			b = jsonscan.AppendEscaped(b, ev.Delta)
+			e.scratch = append(b, `","index":0,"totalOutputTextTokenCount":null,"completionReason":null,"inputTextTokenCount":null}`...)
+			dst = e.framing(dst, e.scratch, false)
 		case ev.Kind == stream.Finish:
 			e.reason, e.stop = ev.Reason, ev.Stop
 		}
@@ -90,13 +104,24 @@ func (e *ChunkEncoder) Append(dst []byte, c *stream.Chunk) []byte {
 	return dst
 }
 
-// End writes the last line: the reason and the counts.
+// Fail ends the stream as the format does when a filter stops an answer: it has
+// no other way to say that one has failed.
+func (e *ChunkEncoder) Fail(dst []byte, _ error) []byte {
+	e.reason, e.stop = llmv1.FinishReason_FINISH_REASON_CONTENT_FILTER, ""
+	return e.End(dst)
+}
+
+// End writes the last piece: the reason and the counts.
 func (e *ChunkEncoder) End(dst []byte) []byte {
-	dst = append(dst, `{"outputText":"","index":0,"totalOutputTextTokenCount":`...)
-	dst = strconv.AppendInt(dst, OutputTokens(e.usage), 10)
-	dst = append(dst, `,"completionReason":`...)
-	dst = append(dst, finish(e.reason, e.stop)...)
-	dst = append(dst, `,"inputTextTokenCount":`...)
-	dst = strconv.AppendInt(dst, InputTokens(e.usage), 10)
-	return append(dst, '}', '\n')
+	if e.done {
+		return dst
+	}
+	e.done = true
+	b := append(e.scratch[:0], `{"outputText":"","index":0,"totalOutputTextTokenCount":`...)
+	b = strconv.AppendInt(b, OutputTokens(e.usage), 10)
+	b = append(b, `,"completionReason":`...)
+	b = append(b, finish(e.reason, e.stop)...)
+	b = append(b, `,"inputTextTokenCount":`...)
+	e.scratch = append(strconv.AppendInt(b, InputTokens(e.usage), 10), '}')
+	return e.framing(dst, e.scratch, true)
 }

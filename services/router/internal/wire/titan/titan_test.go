@@ -141,8 +141,17 @@ func TestEncodeAnswer(t *testing.T) {
 	}
 }
 
+// lines frames pieces as lines; the last is marked.
+func lines(dst, data []byte, last bool) []byte {
+	dst = append(dst, data...)
+	if last {
+		dst = append(dst, '!')
+	}
+	return append(dst, '\n')
+}
+
 func TestChunkEncoder(t *testing.T) {
-	e := &ChunkEncoder{}
+	e := NewChunkEncoder(lines)
 	b := e.Append(nil, &stream.Chunk{Events: []stream.Event{
 		{Kind: stream.Start},
 		{Kind: stream.Thinking, Delta: []byte("hidden")},
@@ -153,12 +162,20 @@ func TestChunkEncoder(t *testing.T) {
 		{Kind: stream.Usage, Tokens: &llmv1.Usage{InputTokens: 3, OutputTokens: 4}},
 		{Kind: stream.Finish, Reason: llmv1.FinishReason_FINISH_REASON_LENGTH},
 	}})
-	b = e.End(b)
+	b = e.Fail(e.End(b), nil) // nothing follows the end
+	b = e.Append(b, &stream.Chunk{Events: []stream.Event{{Kind: stream.Text, Delta: []byte("late")}}})
 	want := `{"outputText":"on\ne","index":0,"totalOutputTextTokenCount":null,"completionReason":null,"inputTextTokenCount":null}
-{"outputText":"","index":0,"totalOutputTextTokenCount":4,"completionReason":"LENGTH","inputTextTokenCount":3}
+{"outputText":"","index":0,"totalOutputTextTokenCount":4,"completionReason":"LENGTH","inputTextTokenCount":3}!
 `
 	if string(b) != want {
 		t.Errorf("%s\nwant\n%s", b, want)
+	}
+}
+
+func TestBlockedStream(t *testing.T) {
+	e := NewChunkEncoder(lines)
+	if b := string(e.Fail(nil, nil)); !strings.Contains(b, `"completionReason":"CONTENT_FILTERED"`) || !strings.HasSuffix(b, "!\n") {
+		t.Error(b)
 	}
 }
 
@@ -246,7 +263,7 @@ func FuzzDecodeEmbedding(f *testing.F) {
 }
 
 func TestChunkDoesNotAllocate(t *testing.T) {
-	e := &ChunkEncoder{}
+	e := NewChunkEncoder(lines)
 	c := &stream.Chunk{Events: []stream.Event{{Kind: stream.Text, Delta: []byte("some text")}}}
 	buffer := make([]byte, 0, 1024)
 	if got := testing.AllocsPerRun(100, func() { buffer = e.Append(buffer[:0], c) }); got > 0 {
