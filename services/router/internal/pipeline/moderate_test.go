@@ -14,14 +14,14 @@ func TestModerate(t *testing.T) {
 	p := w.pipeline()
 	ask := func() (*Moderation, error) {
 		return p.Moderate(t.Context(), &ModerateCall{
-			RequestID: "r", Principal: w.principal, Model: "m", Texts: []string{"fine", "a secret"},
+			RequestID: "r", Principal: w.principal, Model: "m", Texts: []string{"a secret", "fine"},
 		})
 	}
 	got, err := ask()
-	if err != nil || got.RequestID != "r" || len(got.Scores) != 2 || got.Scores[0] != nil {
+	if err != nil || got.RequestID != "r" || len(got.Scores) != 2 || got.Scores[0]["secrets"] != 1 || got.Scores[1] != nil {
 		t.Fatalf("got %+v, %v", got, err)
 	}
-	if n := len(w.checker.seen); n != 1 || w.checker.seen[0].GetPolicy() != "strict" {
+	if n := len(w.checker.seen); n != 1 || w.checker.seen[0].GetPolicy() != "policies/strict" {
 		t.Errorf("asked %v", w.checker.seen)
 	}
 	// A guardrail that is away never makes a text look clean.

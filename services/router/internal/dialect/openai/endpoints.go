@@ -21,7 +21,7 @@ func (h *Handler) chat(w http.ResponseWriter, r *http.Request, caller *auth.Prin
 	if err != nil {
 		return err
 	}
-	native, conversation, err := openai.ParseRequest(body)
+	native, conversation, err := openai.ParseDeployment(body, r.PathValue("deployment"))
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (h *Handler) embed(w http.ResponseWriter, r *http.Request, caller *auth.Pri
 	if err != nil {
 		return err
 	}
-	asked, err := openai.ParseEmbedRequest(body)
+	asked, err := openai.ParseEmbedDeployment(body, r.PathValue("deployment"))
 	if err != nil {
 		return err
 	}

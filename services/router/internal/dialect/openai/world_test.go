@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -22,8 +23,9 @@ const key = dialecttest.Key
 // world is a dialect in front of a gateway in front of a provider.
 type world struct {
 	*dialecttest.Gateway
-	upstream *providertest.Server
-	url      string
+	upstream  *providertest.Server
+	moderator *moderator
+	url       string
 }
 
 func newWorld(t *testing.T) *world {
@@ -38,7 +40,8 @@ func newWorld(t *testing.T) *world {
 		GuardrailNotices: []*llmv1.GuardrailNotice{{Check: "ip_address", Action: "flag", Count: 1}, {Check: "email", Action: "mask", Count: 2}},
 	}}
 	mux := http.NewServeMux()
-	dialect.New(g, dialecttest.Keys{Role: auth.RoleDeveloper}).Register(mux)
+	m := &moderator{}
+	dialect.New(g, azureKeys{dialecttest.Keys{Role: auth.RoleDeveloper}}, dialect.WithModerator(m)).Register(mux)
 	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 		mux.ServeHTTP(w, r)
@@ -48,7 +51,17 @@ func newWorld(t *testing.T) *world {
 		server.Close()
 		_ = adapter.(io.Closer).Close()
 	})
-	return &world{Gateway: g, upstream: up, url: server.URL}
+	return &world{Gateway: g, upstream: up, moderator: m, url: server.URL}
+}
+
+// azureKeys finds the key in the header of Azure's SDKs too, as auth.Authenticator does.
+type azureKeys struct{ dialecttest.Keys }
+
+func (k azureKeys) Authenticate(ctx context.Context, h http.Header) (*auth.Principal, error) {
+	if key := h.Get("Api-Key"); key != "" {
+		h = http.Header{"Authorization": {"Bearer " + key}}
+	}
+	return k.Keys.Authenticate(ctx, h)
 }
 
 // do asks by hand.

@@ -31,6 +31,11 @@ var embedNames = jsonscan.Names{"model", "input", "dimensions", "encoding_format
 // ParseEmbedRequest reads the body of an embeddings request. The texts share
 // memory with raw.
 func ParseEmbedRequest(raw []byte) (*EmbedRequest, error) {
+	return ParseEmbedDeployment(raw, "")
+}
+
+// ParseEmbedDeployment reads a body whose model is named elsewhere; see ParseDeployment.
+func ParseEmbedDeployment(raw []byte, model string) (*EmbedRequest, error) {
 	if !utf8.Valid(raw) {
 		return nil, malformed("the body is not valid UTF-8")
 	}
@@ -51,6 +56,9 @@ func ParseEmbedRequest(raw []byte) (*EmbedRequest, error) {
 	}
 	if err := p.Finish(); err != nil {
 		return nil, malformed("the body " + err.Error())
+	}
+	if model != "" {
+		r.Model = model
 	}
 	if r.Model == "" || len(r.Model) > maxModel {
 		return nil, (&jsonscan.Path{Name: "model"}).Invalid("must have 1 to %d characters", maxModel)

@@ -21,7 +21,10 @@ func (r *Request) Render(to *provider.Request, stream bool) ([]byte, error) {
 func (r *Request) RenderFor(to *provider.Request, stream bool, q provider.Quirks) ([]byte, error) {
 	var space [8]jsonscan.Edit
 	edits := space[:0]
-	if to.Model != "" && to.Model != r.modelName {
+	if r.model.Start == 0 {
+		top := jsonscan.Span{Start: r.body, End: r.body}
+		edits = append(edits, jsonscan.Edit{Span: top, Before: `"model":"`, Text: to.Model, After: `",`, Order: 3})
+	} else if to.Model != "" && to.Model != r.modelName {
 		edits = append(edits, jsonscan.Edit{Span: r.model.Span, Text: to.Model})
 	}
 	edits, err := r.revise(edits, to.Revisions)

@@ -97,6 +97,12 @@ var requestNames = jsonscan.Names{
 // know it leaves in the native request; what it knows it reads strictly.
 // The conversation shares memory with raw, which must not change afterwards.
 func ParseRequest(raw []byte) (*Request, *llmv1.Conversation, error) {
+	return ParseDeployment(raw, "")
+}
+
+// ParseDeployment reads a body whose model is named elsewhere, as Azure does in
+// the path: that name wins over one in the body.
+func ParseDeployment(raw []byte, model string) (*Request, *llmv1.Conversation, error) {
 	if !utf8.Valid(raw) {
 		return nil, nil, malformed("the body is not valid UTF-8")
 	}
@@ -107,6 +113,9 @@ func ParseRequest(raw []byte) (*Request, *llmv1.Conversation, error) {
 	}
 	if fault := p.Finish(); fault != nil {
 		return nil, nil, malformed("the body " + fault.Error())
+	}
+	if model != "" {
+		p.conv.Model = model
 	}
 	if err := p.complete(); err != nil {
 		return nil, nil, err
@@ -201,8 +210,10 @@ func (p *parser) modelMember(at *jsonscan.Path) error {
 
 // complete checks what only the whole body shows.
 func (p *parser) complete() error {
-	if p.req.model.Start == 0 {
+	if n := len(p.conv.GetModel()); n == 0 {
 		return (&jsonscan.Path{Name: "model"}).Invalid("is required")
+	} else if n > maxModel {
+		return (&jsonscan.Path{Name: "model"}).Invalid("must have 1 to %d characters", maxModel)
 	}
 	if len(p.conv.GetMessages()) == 0 {
 		return (&jsonscan.Path{Name: "messages"}).Invalid("must not be empty")

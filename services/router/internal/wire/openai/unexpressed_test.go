@@ -188,3 +188,7 @@ func TestEncodeFor(t *testing.T) {
 		}
 	}
 }
+
+func requestFor(c *llmv1.Conversation, model string) *provider.Request {
+	return &provider.Request{Conversation: c, Model: model}
+}
