@@ -102,7 +102,7 @@ func TestWiresAreExact(t *testing.T) {
 		ReasoningEffort:     has("openai", "responses", "anthropic", "converse", "gemini"),
 		ReasoningBudget:     has("anthropic", "converse", "gemini"),
 		IncludeThinking:     has("responses", "anthropic", "converse", "gemini"),
-		ThinkingHistory:     has("responses", "anthropic", "converse", "gemini"),
+		ThinkingHistory:     has("responses", "anthropic", "converse"),
 		UnsignedThinking:    has("gemini"),
 		CachePoints:         has("anthropic", "converse"),
 		CacheTTL:            has("anthropic", "converse"),

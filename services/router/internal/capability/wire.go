@@ -45,9 +45,9 @@ var wires = map[string]Set{
 		UnsignedThinking | CallSignatures | EndUser | ParticipantNames | LateSystem | ImageDetail | Citations,
 
 	// Five stop texts at most; prompt caches are resources of their own. The last
-	// turn is the user's.
+	// turn is the user's. It signs calls, not thoughts: signed ones are another's.
 	"gemini": S3Objects | Prefill |
-		ParallelControl | StrictTools | StopsOver5 | ReasoningXHigh |
+		ParallelControl | StrictTools | StopsOver5 | ReasoningXHigh | ThinkingHistory |
 		CachePoints | CacheTTL | EndUser | ParticipantNames | LateSystem | ImageDetail | DocumentTitles | Citations,
 
 	// One text in, one text out.
