@@ -1,0 +1,170 @@
+// Package gemini is the adapter for Google's models: through the Gemini API
+// with a key, or through Vertex AI with credentials of Google Cloud.
+package gemini
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/provider/upstream"
+	"github.com/tollgate/tollgate/services/router/internal/stream"
+	"github.com/tollgate/tollgate/services/router/internal/wire/gemini"
+	"github.com/tollgate/tollgate/services/router/internal/wire/sse"
+)
+
+// Names under which a target chooses this adapter.
+const (
+	// Gemini is the Gemini API.
+	Gemini = "gemini"
+	// Vertex is Vertex AI.
+	Vertex = "vertex"
+)
+
+// DefaultURL is where the Gemini API begins.
+const DefaultURL = "https://generativelanguage.googleapis.com/v1beta"
+
+// Adapter asks one target.
+type Adapter struct {
+	*upstream.Client
+	// place is the resource of a model, with a slash before it.
+	place func(model string) string
+}
+
+var (
+	_ provider.Adapter      = (*Adapter)(nil)
+	_ provider.TokenCounter = (*Adapter)(nil)
+)
+
+// New makes the adapter of a target of the Gemini API; it is a provider.Factory.
+func New(t provider.Target) (provider.Adapter, error) {
+	key := t.Key()
+	if t.BaseURL == "" {
+		t.BaseURL = DefaultURL
+	}
+	t.BaseURL = versioned(t.BaseURL, t.APIVersion, "v1beta")
+	client, err := upstream.New(t, upstream.Options{
+		Refusal: gemini.DecodeError,
+		Prepare: func(r *http.Request, _ []byte) error {
+			secret, err := key.Current()
+			if err == nil && !secret.IsZero() {
+				r.Header.Set("X-Goog-Api-Key", secret.Reveal())
+			}
+			return err
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Adapter{Client: client, place: func(model string) string { return "/" + resource(model) }}, nil
+}
+
+// versioned adds the API's version to an address that does not end with one.
+func versioned(base, version, fallback string) string {
+	base = strings.TrimRight(base, "/")
+	last := base[strings.LastIndexByte(base, '/')+1:]
+	if len(last) > 1 && last[0] == 'v' && last[1] >= '0' && last[1] <= '9' && !strings.ContainsAny(last, ".:") {
+		return base
+	}
+	if version == "" {
+		version = fallback
+	}
+	return base + "/" + version
+}
+
+// resource is a model's name as the Gemini API has it, as a part of a path.
+func resource(model string) string {
+	for _, kind := range []string{"models/", "tunedModels/"} {
+		if rest, ok := strings.CutPrefix(model, kind); ok {
+			return kind + url.PathEscape(rest)
+		}
+	}
+	return "models/" + url.PathEscape(model)
+}
+
+// Generate implements provider.Adapter.
+func (a *Adapter) Generate(ctx context.Context, r *provider.Request) (*provider.Answer, error) {
+	body, err := render(r, false)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.Post(ctx, a.place(r.Model)+":generateContent", body)
+	if err != nil {
+		return nil, err
+	}
+	completion, err := gemini.DecodeCompletion(answer)
+	if err != nil {
+		return nil, err
+	}
+	return &provider.Answer{Completion: completion, Native: answer, Dialect: gemini.Dialect}, nil
+}
+
+// Stream implements provider.Adapter.
+func (a *Adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reader, error) {
+	body, err := render(r, true)
+	if err != nil {
+		return nil, err
+	}
+	return a.Client.Stream(ctx, a.place(r.Model)+":streamGenerateContent?alt=sse", body, upstream.Format{
+		MediaType: "text/event-stream", Decoder: &gemini.ChunkDecoder{},
+		Frames:     func(src io.Reader) upstream.Frames { return sse.NewReader(src) },
+		Candidates: int(r.Conversation.GetSampling().GetCandidateCount()),
+		Whole: func(body []byte) error {
+			_, err := gemini.DecodeCompletion(body)
+			return err
+		},
+	})
+}
+
+// Embed implements provider.Adapter.
+func (a *Adapter) Embed(ctx context.Context, r *provider.EmbedRequest) (*provider.Embeddings, error) {
+	answer, err := a.Post(ctx, a.place(r.Model)+":batchEmbedContents", gemini.EncodeEmbedRequest(r, resourceName(r.Model)))
+	if err != nil {
+		return nil, err
+	}
+	return decoded(answer, r.Model, len(r.Inputs))
+}
+
+func decoded(answer []byte, model string, inputs int) (*provider.Embeddings, error) {
+	out, err := gemini.DecodeEmbeddings(answer, inputs)
+	if err == nil {
+		out.Model = model // the format does not say it
+	}
+	return out, err
+}
+
+// resourceName is a model's name as bodies of the Gemini API have it.
+func resourceName(model string) string {
+	if strings.HasPrefix(model, "models/") || strings.HasPrefix(model, "tunedModels/") {
+		return model
+	}
+	return "models/" + model
+}
+
+// CountTokens implements provider.TokenCounter.
+func (a *Adapter) CountTokens(ctx context.Context, r *provider.Request) (int64, error) {
+	body, err := render(r, false)
+	if err != nil {
+		return 0, err
+	}
+	return a.count(ctx, r.Model, gemini.EncodeCountRequest(body, resourceName(r.Model)))
+}
+
+func (a *Adapter) count(ctx context.Context, model string, body []byte) (int64, error) {
+	answer, err := a.Post(ctx, a.place(model)+":countTokens", body)
+	if err != nil {
+		return 0, err
+	}
+	return gemini.DecodeCount(answer)
+}
+
+// render writes the request: from the client's own bytes if they are in this format.
+func render(r *provider.Request, streamed bool) ([]byte, error) {
+	if r.Native != nil && r.Native.Dialect() == gemini.Dialect {
+		return r.Native.Render(r, streamed)
+	}
+	return gemini.EncodeConversation(r, streamed)
+}
