@@ -197,9 +197,7 @@ func (c Config) validateTargets(v *config.Validator, kinds map[string]target.Kin
 	for i, t := range c.Targets {
 		at := v.At("targets").Index(i)
 		kind := kinds[t.Provider]
-		if t.BaseURL == "" {
-			t.BaseURL = kind.BaseURL
-		}
+		t.BaseURL = kind.Address(t)
 		t.Validate(at, known)
 		if kind.Validate != nil {
 			kind.Validate(t, at)

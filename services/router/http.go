@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
+	"github.com/tollgate/tollgate/services/router/internal/dialect/anthropic"
 	"github.com/tollgate/tollgate/services/router/internal/dialect/openai"
 	"github.com/tollgate/tollgate/services/router/internal/server"
 )
@@ -14,4 +15,5 @@ const MetadataRequestID = server.MetadataRequestID
 // Mount puts the client dialects on the HTTP edge.
 func (s *Service) Mount(mux *http.ServeMux, authenticator *auth.Authenticator) {
 	openai.New(s.pipeline, authenticator).Register(mux)
+	anthropic.New(s.pipeline, authenticator).Register(mux)
 }

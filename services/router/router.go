@@ -15,15 +15,12 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
-	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/catalog"
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/observe"
 	"github.com/tollgate/tollgate/services/router/internal/peer"
 	"github.com/tollgate/tollgate/services/router/internal/pipeline"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
-	"github.com/tollgate/tollgate/services/router/internal/provider/builtin"
-	"github.com/tollgate/tollgate/services/router/internal/provider/openaicompat"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/server"
 	"github.com/tollgate/tollgate/services/router/internal/spool"
@@ -58,15 +55,6 @@ type Service struct {
 
 	reload sync.Mutex
 	config Config
-}
-
-// kinds are the providers that come with the service.
-func kinds() map[string]target.Kind {
-	return map[string]target.Kind{
-		"openai":            {New: openaicompat.New, Dialect: "openai"},
-		"openai-compatible": {New: openaicompat.New, Dialect: "openai"},
-		"builtin":           {New: builtin.New, Lacks: capability.Embeddings},
-	}
 }
 
 // New starts the service.

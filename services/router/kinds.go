@@ -1,0 +1,30 @@
+package router
+
+import (
+	"github.com/tollgate/tollgate/services/router/internal/capability"
+	"github.com/tollgate/tollgate/services/router/internal/provider/anthropic"
+	"github.com/tollgate/tollgate/services/router/internal/provider/builtin"
+	"github.com/tollgate/tollgate/services/router/internal/provider/openaicompat"
+	"github.com/tollgate/tollgate/services/router/internal/target"
+)
+
+// kinds are the providers that come with the service.
+func kinds() map[string]target.Kind {
+	return map[string]target.Kind{
+		"openai": {
+			New: openaicompat.NewOpenAI, Dialect: "openai",
+			BaseURL: openaicompat.OpenAIBaseURL, Validate: openaicompat.Validate,
+		},
+		"openai-compatible": {New: openaicompat.New, Dialect: "openai", Validate: openaicompat.Validate},
+		"azure":             {New: openaicompat.NewAzure, Dialect: "openai", Validate: openaicompat.ValidateAzure},
+		"perplexity": {
+			New: openaicompat.NewPerplexity, Dialect: "openai", Lacks: openaicompat.PerplexityLacks,
+			BaseURL: openaicompat.PerplexityBaseURL, Validate: openaicompat.Validate,
+		},
+		"anthropic": {
+			New: anthropic.New, Dialect: "anthropic", Lacks: capability.Embeddings,
+			BaseURL: anthropic.BaseURL,
+		},
+		"builtin": {New: builtin.New, Lacks: capability.Embeddings},
+	}
+}
