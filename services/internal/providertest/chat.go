@@ -12,7 +12,8 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request, rec *Recorded) {
 		writeError(w, http.StatusBadRequest, "invalid_request_error", "invalid_value", "messages")
 		return
 	}
-	req.Model = rec.Model // a container is named by its endpoint
+	req.Model = rec.Model // a container is named by its endpoint, Azure's models by their deployment
+	req.azure = onAzure(rec)
 	if s.refuse(w, r, req.Model) {
 		return
 	}
@@ -70,20 +71,43 @@ func whole(req *chatRequest, answer *Reply) map[string]any {
 			message["tool_calls"] = calls
 		}
 		choice := map[string]any{"index": i, "message": message, "logprobs": nil, "finish_reason": chatFinish[answer.Finish]}
-		if Behaviour(req.Model) == UnknownFields {
-			choice["x_choice"] = map[string]any{"kept": true}
-		}
+		req.choiceExtras(choice)
 		choices = append(choices, choice)
 	}
 	out := map[string]any{
 		"id": "chatcmpl-fake", "object": "chat.completion", "created": created, "model": req.Model,
 		"choices": choices, "system_fingerprint": "fp_fake",
 	}
+	req.extras(out)
+	if req.azure {
+		out["prompt_filter_results"] = promptFilter
+	}
 	if Behaviour(req.Model) != NoUsage {
 		out["usage"] = chatUsage(answer.Usage, max(req.N, 1))
 	}
-	if Behaviour(req.Model) == UnknownFields {
-		out["x_top"] = []any{1, "two"}
-	}
 	return out
+}
+
+// extras adds to an answer, or to a part of one, what OpenAI itself does not send.
+func (r *chatRequest) extras(out map[string]any) {
+	switch Behaviour(r.Model) {
+	case UnknownFields:
+		out["x_top"] = []any{1, "two"}
+	case Cites:
+		out["citations"] = []any{"https://example.com/a", "https://example.com/b"}
+		out["search_results"] = []any{
+			map[string]any{"title": "A", "url": "https://example.com/a", "date": "2025-06-15"},
+			map[string]any{"title": "B", "url": "https://example.com/b", "date": nil},
+		}
+	}
+}
+
+// choiceExtras does the same for a candidate.
+func (r *chatRequest) choiceExtras(choice map[string]any) {
+	if Behaviour(r.Model) == UnknownFields {
+		choice["x_choice"] = map[string]any{"kept": true}
+	}
+	if r.azure {
+		choice["content_filter_results"] = harmless
+	}
 }

@@ -51,6 +51,7 @@ const (
 	ParallelTools = "parallel-tools" // calls two tools at once
 	OddArguments  = "odd-arguments"  // calls a tool with OddJSON
 	Refusal       = "refusal"        // ends its answer as a refusal
+	Cites         = "cites"          // names its sources, as Perplexity does in OpenAI's format
 	Gzip          = "gzip"           // compresses a whole answer
 )
 

@@ -32,6 +32,8 @@ type chatRequest struct {
 	MaxTokens           int             `json:"max_tokens"`
 	MaxCompletionTokens int             `json:"max_completion_tokens"`
 	Stop                json.RawMessage `json:"stop"`
+
+	azure bool // it came to one of Azure's addresses
 }
 
 type chatMessage struct {

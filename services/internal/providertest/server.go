@@ -1,7 +1,8 @@
 // Package providertest is providers for tests. Each speaks a real wire format
 // on a loopback port, answers by fixed rules, keeps what it was asked, and
 // misbehaves on request: which way is chosen by the model's name. This package
-// holds what all of them share, and the one that speaks OpenAI's format.
+// holds what all of them share, and the one that speaks OpenAI's format, at OpenAI's
+// addresses and at Azure's.
 package providertest
 
 import (
@@ -22,6 +23,7 @@ func New(t testing.TB) *Server {
 	mux.HandleFunc("POST /v1/chat/completions", s.Recorded(inBody, s.checked(s.chat)))
 	mux.HandleFunc("POST /v1/embeddings", s.Recorded(inBody, s.checked(s.embed)))
 	mux.HandleFunc("GET /v1/models", s.models)
+	s.azureRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, http.StatusNotFound, "invalid_request_error", "unknown_url", "")
 	})

@@ -22,6 +22,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, req *chatRequest
 	}
 	out.Alive = keepAlive
 	defer out.Events.Close()
+	if req.azure { // its first event has no candidate
+		out.Send("", string(Marshal(map[string]any{
+			"id": "", "object": "", "created": 0, "model": "", "choices": []any{}, "prompt_filter_results": promptFilter,
+		})))
+	}
 	n := max(req.N, 1)
 	for i := range n {
 		out.choice(i, map[string]any{"role": "assistant", "content": "", "refusal": nil}, nil)
@@ -89,9 +94,7 @@ func (s *sender) midway() bool {
 
 func (s *sender) choice(i int, delta map[string]any, finish any) {
 	choice := map[string]any{"index": i, "delta": delta, "logprobs": nil, "finish_reason": finish}
-	if Behaviour(s.req.Model) == UnknownFields {
-		choice["x_choice"] = map[string]any{"kept": true}
-	}
+	s.req.choiceExtras(choice)
 	s.chunk([]any{choice}, nil)
 }
 
@@ -103,8 +106,6 @@ func (s *sender) chunk(choices []any, usage any) {
 	if s.req.StreamOptions.IncludeUsage {
 		out["usage"] = usage
 	}
-	if Behaviour(s.req.Model) == UnknownFields {
-		out["x_top"] = []any{1, "two"}
-	}
+	s.req.extras(out)
 	s.Send("", string(Marshal(out)))
 }

@@ -103,7 +103,7 @@ func TestThinksInOpenAIFormat(t *testing.T) {
 	}
 	p.Model, p.ReasoningEffort = "m", shared.ReasoningEffortLow
 	hidden, err := c.Chat.Completions.New(t.Context(), p)
-	if err != nil || hidden.Choices[0].Message.JSON.ExtraFields["reasoning_content"].Valid() {
+	if err != nil || hidden.Choices[0].Message.JSON.ExtraFields["reasoning_content"].Raw() != "" {
 		t.Errorf("got %v, %v", hidden, err)
 	}
 	for _, u := range []openai.CompletionUsage{live.Usage, whole.Usage, hidden.Usage} {
