@@ -26,6 +26,12 @@ func (a answer) chunks() []map[string]any {
 	if a.does(providertest.NoDone) { // the nearest thing to a terminal event
 		return out
 	}
+	// Where the model thought, the last part and the end come together.
+	if last := len(out) - 1; a.candidates() == 1 && a.Thoughts != "" && last >= 0 {
+		parts := a.parts(providertest.Pieces)
+		out[last] = a.response([]any{a.candidate(0, parts[last:], true)}, a.usage())
+		return out
+	}
 	var ends []any
 	for i := range a.candidates() {
 		ends = append(ends, a.candidate(i, nil, true))
