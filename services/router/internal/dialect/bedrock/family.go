@@ -22,7 +22,13 @@ type family struct {
 var families = map[format]*family{
 	formatAnthropic: {
 		parse: func(body []byte, model string, stream bool) (provider.NativeRequest, *llmv1.Conversation, error) {
-			return anthropic.ParseInvoke(body, model, stream)
+			request, conversation, err := anthropic.ParseInvoke(body, model, stream)
+			if err != nil {
+				return nil, nil, err
+			}
+			betas, err := betasOf(body)
+			request.WithBetas(betas)
+			return request, conversation, err
 		},
 		encode: func(result *pipeline.Result) []byte {
 			return anthropic.EncodeAnswer(result.Answer, result.Report.GetCitations())

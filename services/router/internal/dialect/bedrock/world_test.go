@@ -78,7 +78,15 @@ func newWorld(t *testing.T) *world { return newWorldAs(t, auth.RoleDeveloper) }
 func newWorldAs(t *testing.T, role string) *world {
 	t.Helper()
 	up := providertest.New(t)
-	adapter, err := openaicompat.New(provider.Target{Name: "t", BaseURL: up.BaseURL()})
+	w := newWorldOn(t, role, openaicompat.New, provider.Target{Name: "t", BaseURL: up.BaseURL()})
+	w.upstream = up
+	return w
+}
+
+// newWorldOn is a world in front of a target of any provider.
+func newWorldOn(t *testing.T, role string, build provider.Factory, target provider.Target) *world {
+	t.Helper()
+	adapter, err := build(target)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +104,7 @@ func newWorldAs(t *testing.T, role string) *world {
 		server.Close()
 		_ = adapter.(io.Closer).Close()
 	})
-	return &world{Gateway: g, upstream: up, server: server}
+	return &world{Gateway: g, server: server}
 }
 
 func signer() aws.CredentialsProvider {
