@@ -25,6 +25,6 @@ func kinds() map[string]target.Kind {
 			New: anthropic.New, Dialect: "anthropic", Lacks: capability.Embeddings,
 			BaseURL: anthropic.BaseURL,
 		},
-		"builtin": {New: builtin.New, Lacks: capability.Embeddings},
+		"builtin": {New: builtin.New, Lacks: capability.Embeddings | capability.Images | capability.Documents | capability.Audio},
 	}
 }
