@@ -156,4 +156,3 @@ func (w *world) do(t *testing.T, method, path, body string, headers ...string) (
 	}
 	return resp, string(answer)
 }
-
