@@ -2,7 +2,9 @@ package capability
 
 import (
 	"math/bits"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -31,6 +33,33 @@ func TestEveryFeatureHasARow(t *testing.T) {
 	}
 	if _, ok := Parse("telepathy"); ok {
 		t.Error("a feature that does not exist was found")
+	}
+}
+
+// The names are for the configuration, so its page must have them all.
+func TestEveryFeatureIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/models.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range All.Names() {
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("docs/models.md does not name %s", name)
+		}
+	}
+}
+
+func TestHintPaths(t *testing.T) {
+	for path, want := range map[string]bool{
+		"store": true, "service_tier": true, "prompt_cache_key": true, "store.x": true, "store[0]": true,
+		"storey": false, "logit_bias": false, "": false,
+	} {
+		if got := HintPath("openai", path); got != want {
+			t.Errorf("%q is a hint: %v", path, got)
+		}
+	}
+	if HintPath("gemini", "store") || HintPath("", "store") {
+		t.Error("a hint of one dialect is one of another")
 	}
 }
 

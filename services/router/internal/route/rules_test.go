@@ -304,3 +304,31 @@ func TestModelsShowWhatIsKnown(t *testing.T) {
 		t.Errorf("model %+v", m)
 	}
 }
+
+func TestTranslatingDoesNotAllocate(t *testing.T) {
+	to := []*target.Target{speaking(t, "anthropic", "a", "*"), speaking(t, "openai", "b", "*")}
+	models, err := catalog.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := NewTable([]Route{{Model: "*", Targets: []Ref{{Name: "anthropic", Weight: 1}, {Name: "openai", Weight: 1}}}}, to, models)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cached()
+	var d Decision
+	decide := func() {
+		q := asking(c)
+		q.Model, q.Dialect = "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "anthropic"
+		e, _ := table.Match(q.Model)
+		e.Candidates(q, &d)
+		d.Decide()
+	}
+	decide()
+	if len(d.Order) != 2 || d.Order[0].Known == nil || !d.Order[0].Native || d.Order[1].Native {
+		t.Fatalf("order %+v: %v", d.Order, d.Err())
+	}
+	if n := testing.AllocsPerRun(100, decide); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
