@@ -13,6 +13,9 @@ type piece struct {
 	text, thinking, arguments jsonscan.Token
 	signature, redacted       jsonscan.Token
 	citation                  *llmv1.Citation
+	// kinds counts the members: more than one, or one twice, is not the format,
+	// and what is read of it is not all that a client could read.
+	kinds int
 }
 
 // delta reads a delta. The index may stand behind it.
@@ -30,12 +33,15 @@ func (d *ChunkDecoder) delta() {
 			d.Skip()
 		}
 	}
+	d.withheld = d.withheld || p.kinds > 1
 	if b := d.of(p.index); b != nil {
 		d.apply(b, &p)
 	}
 }
 
 func (d *ChunkDecoder) deltaMember(p *piece) {
+	inner := 0
+	defer func() { p.kinds += max(inner, 1) }()
 	switch key := string(d.Key()); {
 	case key == "text":
 		p.text = d.OptionalText()
@@ -44,6 +50,7 @@ func (d *ChunkDecoder) deltaMember(p *piece) {
 	case key == "toolUse" && d.Peek() == '{':
 		for d.Open('{'); d.Next('}'); {
 			if string(d.Key()) == "input" {
+				inner++
 				p.arguments = d.OptionalText()
 				continue
 			}
@@ -53,10 +60,13 @@ func (d *ChunkDecoder) deltaMember(p *piece) {
 		for d.Open('{'); d.Next('}'); {
 			switch string(d.Key()) {
 			case "text":
+				inner++
 				p.thinking = d.OptionalText()
 			case "signature":
+				inner++
 				p.signature = d.OptionalText()
 			case "redactedContent":
+				inner++
 				p.redacted = d.OptionalText()
 			default:
 				d.Skip()

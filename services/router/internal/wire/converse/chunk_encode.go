@@ -7,6 +7,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
 	"github.com/tollgate/tollgate/services/router/internal/wire/eventstream"
+	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
 // MediaType is that of a stream.
@@ -123,13 +124,14 @@ func (e *ChunkEncoder) event(dst []byte, ev *stream.Event) []byte {
 	case stream.Usage:
 		e.usage = ev.Tokens
 	case stream.Finish:
-		return e.finish(dst, finishName(ev.Reason, ev.Stop))
+		return e.finish(dst, finishName(ev.Reason, ev.Stop), ev.Stop)
 	}
 	return dst
 }
 
-// finish ends the message, with the citations before.
-func (e *ChunkEncoder) finish(dst []byte, reason string) []byte {
+// finish ends the message, with the citations before; stop is the stop text
+// that ended it, if it is known.
+func (e *ChunkEncoder) finish(dst []byte, reason, stop string) []byte {
 	if e.stopped {
 		return dst
 	}
@@ -143,8 +145,12 @@ func (e *ChunkEncoder) finish(dst []byte, reason string) []byte {
 	e.stopped = true
 	mark := len(dst)
 	dst = eventstream.Open(dst, "messageStop")
-	dst = append(append(append(dst, `{"stopReason":"`...), reason...), `"}`...)
-	return eventstream.Close(dst, mark)
+	dst = append(append(append(dst, `{"stopReason":"`...), reason...), '"')
+	if stop != "" {
+		dst = append(dst, `,"additionalModelResponseFields":{"stop_sequence":`...)
+		dst = append(jsonscan.AppendString(dst, stop), '}')
+	}
+	return eventstream.Close(append(dst, '}'), mark)
 }
 
 // Fail ends the stream with an error that the client can read; nothing may
@@ -157,9 +163,9 @@ func (e *ChunkEncoder) Fail(dst []byte, err error) []byte {
 	failure := errs.From(err)
 	switch failure.Reason {
 	case llmv1.ErrorReason_ERROR_REASON_OUTPUT_BLOCKED:
-		return e.End(e.finish(dst, "guardrail_intervened"))
+		return e.End(e.finish(dst, "guardrail_intervened", ""))
 	case llmv1.ErrorReason_ERROR_REASON_PROVIDER_CONTENT_FILTERED:
-		return e.End(e.finish(dst, "content_filtered"))
+		return e.End(e.finish(dst, "content_filtered", ""))
 	}
 	e.ended = true
 	return eventstream.AppendException(dst, streamed(failure), AppendError(nil, failure))

@@ -17,6 +17,9 @@ type received struct {
 	// text is where the piece of text stands in the payload, if it has one.
 	text   jsonscan.Token
 	reason llmv1.FinishReason
+	// texts and kinds count what the delta holds. Only one text of one kind can
+	// be changed where it stands.
+	texts, kinds int
 }
 
 // receive takes a provider's message apart.
@@ -26,6 +29,7 @@ func receive(raw []byte) (received, bool) {
 		return received{}, false
 	}
 	r := received{raw: raw, payload: m.Payload}
+	delta := false
 	switch string(m.Type) {
 	case "messageStart":
 		r.kind = stream.Start
@@ -38,6 +42,7 @@ func receive(raw []byte) (received, bool) {
 	case "metadata":
 		r.kind = stream.Usage
 	case "contentBlockDelta":
+		delta = true
 	default:
 		return received{}, false
 	}
@@ -48,18 +53,19 @@ func receive(raw []byte) (received, bool) {
 			r.index, _ = s.Integer()
 		case key == "stopReason":
 			r.reason = finishReason(s.Inner(s.OptionalText()))
-		case key == "delta" && r.kind == 0 && s.Peek() == '{':
+		case key == "delta" && delta && s.Peek() == '{':
 			r.delta(&s)
 		default:
 			s.Skip()
 		}
 	}
-	return r, s.Err == nil && r.kind != 0
+	return r, s.Err == nil && r.kind != 0 && r.kinds <= 1 && r.texts <= 1
 }
 
 // delta finds the piece of text of a delta: in it, or in what it holds.
 func (r *received) delta(s *jsonscan.Scanner) {
 	for s.Open('{'); s.Next('}'); {
+		r.kinds++
 		switch key := string(s.Key()); {
 		case key == "text":
 			r.found(stream.Text, s.OptionalText())
@@ -83,6 +89,7 @@ func (r *received) delta(s *jsonscan.Scanner) {
 func (r *received) found(kind stream.Kind, t jsonscan.Token) {
 	if t.Start != 0 {
 		r.kind, r.text = kind, t
+		r.texts++
 	}
 }
 
