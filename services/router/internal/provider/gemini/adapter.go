@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/provider/upstream"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
@@ -119,21 +121,39 @@ func (a *Adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reade
 	})
 }
 
+// maxBatch is how many texts the API takes at once.
+const maxBatch = 100
+
 // Embed implements provider.Adapter.
 func (a *Adapter) Embed(ctx context.Context, r *provider.EmbedRequest) (*provider.Embeddings, error) {
-	answer, err := a.Post(ctx, a.place(r.Model)+":batchEmbedContents", gemini.EncodeEmbedRequest(r, resourceName(r.Model)))
-	if err != nil {
-		return nil, err
-	}
-	return decoded(answer, r.Model, len(r.Inputs))
+	return a.embed(ctx, r, ":batchEmbedContents", maxBatch, func(inputs []string) []byte {
+		return gemini.EncodeEmbedRequest(&provider.EmbedRequest{Inputs: inputs, Dimensions: r.Dimensions}, resourceName(r.Model))
+	})
 }
 
-func decoded(answer []byte, model string, inputs int) (*provider.Embeddings, error) {
-	out, err := gemini.DecodeEmbeddings(answer, inputs)
-	if err == nil {
-		out.Model = model // the format does not say it
+// embed asks for vectors, for so many texts at once.
+func (a *Adapter) embed(
+	ctx context.Context, r *provider.EmbedRequest, verb string, most int, encode func(inputs []string) []byte,
+) (*provider.Embeddings, error) {
+	out := &provider.Embeddings{Model: r.Model} // the format does not say it
+	for batch := range slices.Chunk(r.Inputs, most) {
+		answer, err := a.Post(ctx, a.place(r.Model)+verb, encode(batch))
+		if err != nil {
+			return nil, err
+		}
+		got, err := gemini.DecodeEmbeddings(answer, len(batch))
+		if err != nil {
+			return nil, err
+		}
+		out.Vectors = append(out.Vectors, got.Vectors...)
+		if got.Usage != nil {
+			if out.Usage == nil {
+				out.Usage = &llmv1.Usage{Source: got.Usage.GetSource()}
+			}
+			out.Usage.InputTokens += got.Usage.GetInputTokens()
+		}
 	}
-	return out, err
+	return out, nil
 }
 
 // resourceName is a model's name as bodies of the Gemini API have it.

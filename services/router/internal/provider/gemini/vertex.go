@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 
-	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/provider/upstream"
 	"github.com/tollgate/tollgate/services/router/internal/wire/gemini"
@@ -96,42 +95,17 @@ const maxInstances = 250
 
 // Embed implements provider.Adapter. The newer models take one text at a time.
 func (v *vertex) Embed(ctx context.Context, r *provider.EmbedRequest) (*provider.Embeddings, error) {
-	gemini1 := strings.HasSuffix(r.Model, "gemini-embedding-001")
-	newer := !gemini1 && (strings.Contains(r.Model, "gemini") || strings.Contains(r.Model, "maas"))
-	size := maxInstances
-	if gemini1 || newer {
-		size = 1
+	first := strings.HasSuffix(r.Model, "gemini-embedding-001")
+	if !first && (strings.Contains(r.Model, "gemini") || strings.Contains(r.Model, "maas")) {
+		return v.embed(ctx, r, ":embedContent", 1, func(inputs []string) []byte {
+			return gemini.EncodeEmbedContent(inputs[0], r.Dimensions)
+		})
 	}
-	out := &provider.Embeddings{Model: r.Model}
-	for inputs := r.Inputs; len(inputs) > 0; {
-		batch := inputs[:min(size, len(inputs))]
-		inputs = inputs[len(batch):]
-		verb, body := ":predict", []byte(nil)
-		if newer {
-			verb, body = ":embedContent", gemini.EncodeEmbedContent(batch[0], r.Dimensions)
-		} else {
-			body = gemini.EncodePredict(batch, r.Dimensions)
-		}
-		answer, err := v.Post(ctx, v.place(r.Model)+verb, body)
-		if err != nil {
-			return nil, err
-		}
-		got, err := gemini.DecodeEmbeddings(answer, len(batch))
-		if err != nil {
-			return nil, err
-		}
-		out.Vectors = append(out.Vectors, got.Vectors...)
-		addUsage(out, got.Usage)
+	most := maxInstances
+	if first {
+		most = 1
 	}
-	return out, nil
-}
-
-func addUsage(to *provider.Embeddings, u *llmv1.Usage) {
-	if u == nil {
-		return
-	}
-	if to.Usage == nil {
-		to.Usage = &llmv1.Usage{Source: u.GetSource()}
-	}
-	to.Usage.InputTokens += u.GetInputTokens()
+	return v.embed(ctx, r, ":predict", most, func(inputs []string) []byte {
+		return gemini.EncodePredict(inputs, r.Dimensions)
+	})
 }
