@@ -41,10 +41,11 @@ func formatOf(body []byte, model string) format {
 		}
 		s.Skip()
 	}
+	fault := s.Finish()
 	switch {
-	case !prompt && s.Err == nil:
+	case !prompt && fault == nil:
 		return formatUnknown
-	case s.Err != nil && !strings.Contains(model, "titan"):
+	case fault != nil && !strings.Contains(model, "titan"):
 		return formatAnthropic
 	case embed || !text && embeds(model):
 		return formatTitanEmbed
