@@ -1,6 +1,7 @@
 package anthropic_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,9 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/providertest"
+	"github.com/tollgate/tollgate/services/router/internal/stream"
+	wire "github.com/tollgate/tollgate/services/router/internal/wire/anthropic"
+	"github.com/tollgate/tollgate/services/router/internal/wire/sse"
 )
 
 func params(model string, blocks ...sdk.ContentBlockParamUnion) sdk.MessageNewParams {
@@ -320,5 +324,43 @@ func TestSDKDisconnectStopsTheProvider(t *testing.T) {
 	}
 	if _, ok := w.upstream.Last().AwaitCancelled(time.Second); !ok {
 		t.Error("the provider goes on")
+	}
+}
+
+// The SDK reads what other formats make: parts that take turns, and counts
+// behind the reason.
+func TestSDKReadsEveryOrder(t *testing.T) {
+	call := func(i int32) *llmv1.Part {
+		return &llmv1.Part{Content: &llmv1.Part_ToolCall{ToolCall: &llmv1.ToolCall{Id: fmt.Sprint("call_", i), Name: "f"}}}
+	}
+	var out []byte
+	e := wire.NewChunkEncoder(nil)
+	for _, ev := range []stream.Event{
+		{Kind: stream.Start, ID: "x", Model: "m"}, {Kind: stream.Text, Delta: []byte("a")}, {Kind: stream.PartStop},
+		{Kind: stream.PartStart, Index: 1, Part: call(1)}, {Kind: stream.PartStart, Index: 2, Part: call(2)},
+		{Kind: stream.ToolArguments, Index: 2, Delta: []byte(`{"b":`)}, {Kind: stream.ToolArguments, Index: 1, Delta: []byte(`{"a":1}`)},
+		{Kind: stream.ToolArguments, Index: 2, Delta: []byte(`2}`)}, {Kind: stream.PartStop, Index: 1}, {Kind: stream.PartStop, Index: 2},
+		{Kind: stream.Finish, Reason: llmv1.FinishReason_FINISH_REASON_TOOL_CALLS},
+		{Kind: stream.Usage, Tokens: &llmv1.Usage{InputTokens: 3, OutputTokens: 4, ReasoningTokens: 5}},
+	} {
+		out = e.Append(out, &stream.Chunk{Events: []stream.Event{ev}})
+	}
+	m := &sdk.Message{}
+	frames := sse.NewReader(bytes.NewReader(e.End(out)))
+	for {
+		frame, err := frames.Next()
+		if err != nil {
+			break
+		}
+		var ev sdk.MessageStreamEventUnion
+		if err := json.Unmarshal(frame, &ev); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Accumulate(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := shape(m); got != `text:a|call:f{"a":1}|call:f{"b":2}|tool_use` || m.Usage.InputTokens != 3 || m.Usage.OutputTokens != 9 || m.Usage.OutputTokensDetails.ThinkingTokens != 5 {
+		t.Errorf("got %s, %s", got, m.Usage.RawJSON())
 	}
 }
