@@ -332,3 +332,31 @@ func TestTranslatingDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestRouteSettingsAreRead(t *testing.T) {
+	var f struct {
+		Routes []Route `yaml:"routes"`
+	}
+	if err := config.Parse([]byte(`
+routes:
+  - model: m
+    targets: [a]
+    drop_unsupported: true
+    defaults: {temperature: 0, top_p: 0.9, top_k: 5, max_output_tokens: 100, seed: 7, presence_penalty: 0.5, frequency_penalty: -1, stop: [END]}
+    instructions: {default: "Be brief.", openai: ""}
+`), nil, &f); err != nil {
+		t.Fatal(err)
+	}
+	r := f.Routes[0]
+	if got := r.Defaults.For(nil); !r.DropUnsupported || got.Temperature == nil || got.GetTemperature() != 0 || got.GetTopK() != 5 ||
+		got.GetFrequencyPenalty() != -1 || len(got.GetStop()) != 1 || got.GetSeed() != 7 {
+		t.Errorf("route %+v with %v", r, got)
+	}
+	if r.Instructions.For("openai") != "" || r.Instructions.For("gemini") != "Be brief." {
+		t.Errorf("instructions %q", r.Instructions)
+	}
+	v := config.NewValidator()
+	if Validate(v.At("routes"), f.Routes, []provider.Target{{Name: "a", Provider: "openai", Models: provider.NewModels("*")}}); v.Err() != nil {
+		t.Error(v.Err())
+	}
+}
