@@ -64,6 +64,10 @@ func NewHost(t testing.TB, handler http.Handler) *Host {
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Host{Delay: 200 * time.Millisecond, seen: make(map[string]bool), stopping: ctx}
 	h.Server = httptest.NewUnstartedServer(handler)
+	// AWS's SDK for Node speaks HTTP/2 to some services, without TLS too.
+	h.Config.Protocols = &http.Protocols{}
+	h.Config.Protocols.SetHTTP1(true)
+	h.Config.Protocols.SetUnencryptedHTTP2(true)
 	h.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			h.connections.Add(1)

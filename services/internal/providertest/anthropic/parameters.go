@@ -15,6 +15,19 @@ var (
 	toolID   = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 )
 
+// checkNoSampling refuses what later versions of the API no longer have.
+func (r *request) checkNoSampling() error {
+	switch {
+	case r.Temperature != nil:
+		return faultf("temperature: Extra inputs are not permitted")
+	case r.TopP != nil:
+		return faultf("top_p: Extra inputs are not permitted")
+	case r.TopK != nil:
+		return faultf("top_k: Extra inputs are not permitted")
+	}
+	return nil
+}
+
 // checkParameters checks what only a request for a message has.
 func (r *request) checkParameters() error {
 	switch {

@@ -11,8 +11,12 @@ import (
 	"github.com/tollgate/tollgate/services/internal/providertest"
 )
 
-// Version is the version of the API that every request must name.
-const Version = "2023-06-01"
+// The versions of the API, one of which every request must name. Sampling is no
+// longer for clients to set in the later one.
+const (
+	Version      = "2023-06-01"
+	LaterVersion = "2026-10-21"
+)
 
 // maxRequest is how large a request may be, in bytes.
 const maxRequest = 32 << 20
@@ -53,6 +57,7 @@ type handler = func(http.ResponseWriter, *http.Request, *providertest.Recorded)
 // checked asks for what every request must have.
 func (s *Server) checked(handle handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, rec *providertest.Recorded) {
+		version := r.Header.Get("Anthropic-Version")
 		w.Header().Set("Request-Id", requestID)
 		w.Header().Set("Anthropic-Organization-Id", "org-fake")
 		key, bearer := r.Header.Get("X-Api-Key"), r.Header.Get("Authorization")
@@ -61,7 +66,7 @@ func (s *Server) checked(handle handler) handler {
 			writeError(w, http.StatusUnauthorized, authentication, "x-api-key header is required")
 		case s.Key != "" && key != s.Key && bearer != "Bearer "+s.Key:
 			writeError(w, http.StatusUnauthorized, authentication, "invalid x-api-key")
-		case r.Header.Get("Anthropic-Version") != Version:
+		case version != Version && version != LaterVersion:
 			writeError(w, http.StatusBadRequest, invalidRequest, "anthropic-version: header is required")
 		case len(rec.Body) > maxRequest:
 			writeError(w, http.StatusRequestEntityTooLarge, tooLarge, "Request exceeds the maximum size")
@@ -80,6 +85,9 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request, rec *providert
 	req, err := parse(rec.Body, messageMembers)
 	if err == nil {
 		err = req.checkParameters()
+	}
+	if err == nil && r.Header.Get("Anthropic-Version") == LaterVersion {
+		err = req.checkNoSampling()
 	}
 	if err != nil {
 		writeError(w, http.StatusBadRequest, invalidRequest, err.Error())

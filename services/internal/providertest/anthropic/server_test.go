@@ -289,12 +289,17 @@ func TestStreams(t *testing.T) {
 // post sends a body that no SDK writes.
 func post(t *testing.T, s *anthropic.Server, path, body string) (int, string) {
 	t.Helper()
+	return postAs(t, s, anthropic.Version, path, body)
+}
+
+func postAs(t *testing.T, s *anthropic.Server, version, path, body string) (int, string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("X-Api-Key", "sk-test")
-	req.Header.Set("Anthropic-Version", anthropic.Version)
+	req.Header.Set("Anthropic-Version", version)
 	res, err := s.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -307,6 +312,24 @@ func post(t *testing.T, s *anthropic.Server, path, body string) (int, string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, out.Error.Message
+}
+
+func TestVersions(t *testing.T) {
+	s := anthropic.New(t)
+	head := `{"model":"m","max_tokens":20,"messages":[{"role":"user","content":"x"}]`
+	for _, tt := range []struct{ version, more, want string }{
+		{anthropic.Version, `,"temperature":1}`, ""},
+		{anthropic.LaterVersion, `}`, ""},
+		{anthropic.LaterVersion, `,"temperature":1}`, "temperature: Extra inputs"},
+		{anthropic.LaterVersion, `,"top_p":1}`, "top_p: Extra inputs"},
+		{anthropic.LaterVersion, `,"top_k":1}`, "top_k: Extra inputs"},
+		{"2020-01-01", `}`, "anthropic-version"},
+	} {
+		status, message := postAs(t, s, tt.version, "/v1/messages", head+tt.more)
+		if (status == http.StatusOK) != (tt.want == "") || !strings.HasPrefix(message, tt.want) {
+			t.Errorf("%s %s: got %d %q", tt.version, tt.more, status, message)
+		}
+	}
 }
 
 func TestRefusesWhatTheRealOneRefuses(t *testing.T) {

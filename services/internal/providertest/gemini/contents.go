@@ -85,6 +85,9 @@ func (r *request) checkContent(c content) error {
 	return nil
 }
 
+// standard turns base64 for URLs, which some SDKs write, into the usual one.
+var standard = strings.NewReplacer("-", "+", "_", "/")
+
 // checkKind checks that a part is exactly one thing, and its signature the fake's.
 func (p part) checkKind() error {
 	n := 0
@@ -96,7 +99,7 @@ func (p part) checkKind() error {
 	if n != 1 && (n > 1 || p.ThoughtSignature == "") {
 		return invalid("* GenerateContentRequest.contents.parts.data: required oneof field 'data' must have one initialized field")
 	}
-	if p.ThoughtSignature == "" || p.ThoughtSignature == signature {
+	if p.ThoughtSignature == "" || standard.Replace(p.ThoughtSignature) == signature {
 		return nil
 	}
 	for _, skip := range skipSignature { // plain, or as SDKs write bytes
@@ -136,8 +139,7 @@ func (r *request) checkResponse(f *functionResponse) error {
 func (r *request) checkMedia(p part) error {
 	switch {
 	case p.InlineData != nil:
-		text := strings.NewReplacer("-", "+", "_", "/").Replace(p.InlineData.Data)
-		raw, ok := providertest.Base64(text)
+		raw, ok := providertest.Base64(standard.Replace(p.InlineData.Data))
 		if !ok {
 			return invalid("Invalid value at 'contents.parts.inline_data.data' (TYPE_BYTES), Base64 decoding failed")
 		}
