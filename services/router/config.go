@@ -197,8 +197,10 @@ func (c Config) validateTargets(v *config.Validator, kinds map[string]target.Kin
 	for i, t := range c.Targets {
 		at := v.At("targets").Index(i)
 		kind := kinds[t.Provider]
-		t.BaseURL = kind.Address(t)
 		t.Validate(at, known)
+		if kind.NeedsURL && t.BaseURL == "" {
+			at.Fail("base_url", "is required: where the provider's API begins, for example http://127.0.0.1:8000/v1")
+		}
 		if kind.Validate != nil {
 			kind.Validate(t, at)
 		}

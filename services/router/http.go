@@ -5,6 +5,8 @@ import (
 
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
 	"github.com/tollgate/tollgate/services/router/internal/dialect/anthropic"
+	"github.com/tollgate/tollgate/services/router/internal/dialect/bedrock"
+	"github.com/tollgate/tollgate/services/router/internal/dialect/gemini"
 	"github.com/tollgate/tollgate/services/router/internal/dialect/openai"
 	"github.com/tollgate/tollgate/services/router/internal/server"
 )
@@ -14,6 +16,8 @@ const MetadataRequestID = server.MetadataRequestID
 
 // Mount puts the client dialects on the HTTP edge.
 func (s *Service) Mount(mux *http.ServeMux, authenticator *auth.Authenticator) {
-	openai.New(s.pipeline, authenticator).Register(mux)
+	openai.New(s.pipeline, authenticator, openai.WithModerator(s.pipeline)).Register(mux)
 	anthropic.New(s.pipeline, authenticator).Register(mux)
+	bedrock.New(s.pipeline, authenticator).Register(mux)
+	gemini.New(s.pipeline, authenticator).Register(mux)
 }

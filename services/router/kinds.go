@@ -4,6 +4,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/provider/anthropic"
 	"github.com/tollgate/tollgate/services/router/internal/provider/builtin"
+	"github.com/tollgate/tollgate/services/router/internal/provider/gemini"
 	"github.com/tollgate/tollgate/services/router/internal/provider/openaicompat"
 	"github.com/tollgate/tollgate/services/router/internal/target"
 )
@@ -12,19 +13,18 @@ import (
 func kinds() map[string]target.Kind {
 	return map[string]target.Kind{
 		"openai": {
-			New: openaicompat.NewOpenAI, Dialect: "openai",
-			BaseURL: openaicompat.OpenAIBaseURL, Validate: openaicompat.Validate,
+			New: openaicompat.NewOpenAI, Dialect: "openai", Validate: openaicompat.Validate,
 		},
-		"openai-compatible": {New: openaicompat.New, Dialect: "openai", Validate: openaicompat.Validate},
-		"azure":             {New: openaicompat.NewAzure, Dialect: "openai", Validate: openaicompat.ValidateAzure},
+		"openai-compatible": {New: openaicompat.New, Dialect: "openai", NeedsURL: true, Validate: openaicompat.Validate},
+		"azure":             {New: openaicompat.NewAzure, Dialect: "openai", NeedsURL: true, Validate: openaicompat.ValidateAzure},
 		"perplexity": {
-			New: openaicompat.NewPerplexity, Dialect: "openai", Lacks: openaicompat.PerplexityLacks,
-			BaseURL: openaicompat.PerplexityBaseURL, Validate: openaicompat.Validate,
+			New: openaicompat.NewPerplexity, Dialect: "openai", Lacks: openaicompat.PerplexityLacks, Validate: openaicompat.Validate,
 		},
 		"anthropic": {
 			New: anthropic.New, Dialect: "anthropic", Lacks: capability.Embeddings,
-			BaseURL: anthropic.BaseURL,
 		},
+		"gemini":  {New: gemini.New, Dialect: "gemini"},
+		"vertex":  {New: gemini.NewVertex, Dialect: "gemini"},
 		"builtin": {New: builtin.New, Lacks: capability.Embeddings | capability.Images | capability.Documents | capability.Audio},
 	}
 }

@@ -18,7 +18,8 @@ type Target struct {
 	Name string `yaml:"name"`
 	// Provider is the kind: it chooses the adapter and the prices.
 	Provider string `yaml:"provider"`
-	// BaseURL is where the provider's API begins, for example https://api.openai.com/v1.
+	// BaseURL is where the provider's API begins, for example
+	// https://api.openai.com/v1; empty means the provider's own address.
 	BaseURL string `yaml:"base_url"`
 	// APIKey is our credential with the provider.
 	APIKey secret.String `yaml:"api_key"`
@@ -151,7 +152,7 @@ func (t Target) Validate(v *config.Validator, known []string) {
 	if !slices.Contains(known, t.Provider) {
 		v.Fail("provider", "%q is not a provider; use one of %v", t.Provider, known)
 	}
-	if t.Provider != "builtin" {
+	if t.BaseURL != "" {
 		if u, err := url.Parse(t.BaseURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 			v.Fail("base_url", "must be an http or https address, for example https://api.openai.com/v1")
 		}

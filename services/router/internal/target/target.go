@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
@@ -39,19 +38,10 @@ type Kind struct {
 	Also []string
 	// Lacks is what the provider cannot do, whatever the model.
 	Lacks capability.Set
-	// BaseURL is where its API begins, for targets that do not say; {region}
-	// stands for the target's region. Empty if they must say, or there is none.
-	BaseURL string
+	// NeedsURL is set if only the target's base_url says where its API begins.
+	NeedsURL bool
 	// Validate reports faults of a target that only this kind knows of; may be nil.
 	Validate func(provider.Target, *config.Validator)
-}
-
-// Address is where a target's API begins.
-func (k Kind) Address(t provider.Target) string {
-	if t.BaseURL != "" {
-		return t.BaseURL
-	}
-	return strings.ReplaceAll(k.BaseURL, "{region}", t.Region)
 }
 
 // Passes says whether requests of a dialect go through as the client wrote them.
@@ -92,7 +82,6 @@ func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target) ([]*T
 			return nil, fmt.Errorf("build target %s: no provider %q", c.Name, c.Provider)
 		}
 		c.Timeouts = c.Timeouts.WithDefaults()
-		c.BaseURL = kind.Address(c)
 		t := &Target{
 			Target: c, Dialect: kind.Dialect, also: kind.Also,
 			Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Health: &Health{},
