@@ -62,13 +62,16 @@ func vertexURL(location string) string {
 }
 
 // vertexPlace is the resource of a model: Google's own, another publisher's,
-// or an endpoint.
+// or an endpoint. A name that would lead elsewhere is a name like any other.
 func vertexPlace(project, model string) string {
 	segments := strings.Split(model, "/")
-	for i, s := range segments {
-		segments[i] = url.PathEscape(s)
+	path := ""
+	for _, s := range segments {
+		if s == "" || s == "." || s == ".." {
+			return project + "/publishers/google/models/" + url.PathEscape(model)
+		}
+		path += "/" + url.PathEscape(s)
 	}
-	path := "/" + strings.Join(segments, "/")
 	switch segments[0] {
 	case "projects":
 		return path
