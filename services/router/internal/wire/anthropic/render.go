@@ -24,7 +24,8 @@ var (
 )
 
 // Render implements provider.NativeRequest: the client's bytes with all
-// changes made in one pass.
+// changes made in one pass. Thinking that has no signature is left out, as it
+// is from the canonical form: it is another provider's.
 func (r *Request) Render(to *provider.Request, stream bool) ([]byte, error) {
 	out, err := r.splice(to, true, stream)
 	if err != nil || !r.invoke {
@@ -64,11 +65,17 @@ func (r *Request) splice(to *provider.Request, addressed, stream bool) ([]byte, 
 		if i < 0 || i >= len(r.texts) || r.texts[i].End == 0 {
 			return nil, errs.Internal(fmt.Errorf("revision of text %d of %d", i, len(r.texts)))
 		}
+		if r.leavesOut(r.texts[i].Start) {
+			continue
+		}
 		e := jsonscan.Edit{Span: r.texts[i].Span, Text: revised, Order: 1}
 		if r.texts[i].object {
 			e.Before, e.Text = object(revised), ""
 		}
 		edits = append(edits, e)
+	}
+	for _, at := range r.unsigned {
+		edits = append(edits, jsonscan.Edit{Span: at})
 	}
 	if to.Context != "" {
 		edits = append(edits, r.context.insert(to.Context, r.hasMessages()))
@@ -79,6 +86,11 @@ func (r *Request) splice(to *provider.Request, addressed, stream bool) ([]byte, 
 		edits = r.address(edits, to.Model, stream)
 	}
 	return jsonscan.Splice(r.raw, edits), nil
+}
+
+// leavesOut says whether a place is in what is left out.
+func (r *Request) leavesOut(at int) bool {
+	return slices.ContainsFunc(r.unsigned, func(s jsonscan.Span) bool { return s.Start <= at && at < s.End })
 }
 
 // hasMessages says whether a message stands before the end of the messages.

@@ -90,6 +90,14 @@ func TestRender(t *testing.T) {
 			true,
 			head + `"b"}],"stream":true,"temperature":1,"top_p":null}`,
 		},
+		{
+			"thinking of others", head + `"b"},{"role":"assistant","content":[{"type":"thinking","thinking":"x"} , {"type":"thinking","thinking":"y","signature":""},` +
+				`{"type":"thinking","thinking":"z","signature":"s"},{"type":"text","text":"c"}, {"type":"thinking","thinking":"e"} ]}]}`,
+			provider.Request{Revisions: map[int]string{2: "X", 4: "Z"}},
+			false,
+			head + `"b"},{"role":"assistant","content":[{"type":"thinking","thinking":"Z","signature":"s"},{"type":"text","text":"c"} ]}]}`,
+		},
+		{"nothing but thinking", head + `[{"type":"thinking","thinking":"x"}]}]}`, provider.Request{}, false, head + `[{"type":"thinking","thinking":"x"}]}]}`},
 		{"stream answered whole", head + `"b"}],"stream":true}`, provider.Request{}, false, head + `"b"}],"stream":false}`},
 	}
 	for _, tt := range tests {

@@ -35,6 +35,7 @@ type Request struct {
 	nulls       map[string]jsonscan.Span
 	texts       []text
 	context     contextPlace
+	unsigned    []jsonscan.Span // thinking that no provider of the format takes
 	unexpressed []string
 	betas       []string
 }

@@ -80,6 +80,11 @@ func (p *parser) block(at *jsonscan.Path) (b block, err error) {
 	return b, err
 }
 
+// unsigned says whether the block is thinking that nobody has signed.
+func (b *block) unsigned() bool {
+	return b.kind == "thinking" && b.signature.End == b.signature.Start
+}
+
 func (b *block) token(name string) *jsonscan.Token {
 	switch name {
 	case "text":

@@ -177,6 +177,7 @@ func (p *parser) content(role llmv1.Role, at *jsonscan.Path) error {
 // blocks reads an array of blocks, run by run.
 func (p *parser) blocks(role llmv1.Role, at *jsonscan.Path) error {
 	var open run
+	var signed unsignedBlocks
 	n := 0
 	for p.Open('['); p.Next(']'); n++ {
 		if n == maxParts {
@@ -188,6 +189,7 @@ func (p *parser) blocks(role llmv1.Role, at *jsonscan.Path) error {
 		if err != nil || p.Err != nil {
 			return err
 		}
+		signed.add(&p.req.unsigned, jsonscan.Span{Start: start, End: p.At}, b.unsigned())
 		if results := b.kind == "tool_result"; results != open.results || n == 0 {
 			p.endRun(role, &open)
 			open = run{results: results, start: start}
@@ -199,6 +201,7 @@ func (p *parser) blocks(role llmv1.Role, at *jsonscan.Path) error {
 			return at.Invalid("must not have more than %d parts", maxParts)
 		}
 	}
+	signed.end(&p.req.unsigned)
 	if n == 0 {
 		p.addMessage(role, &group{}, contextPlace{at: p.At - 1, kind: placeEmptyArray})
 		return nil
@@ -222,5 +225,34 @@ func (p *parser) addMessage(role llmv1.Role, g *group, place contextPlace) {
 	p.req.texts = append(p.req.texts, g.texts...)
 	if role == llmv1.Role_ROLE_USER {
 		p.req.context = place
+	}
+}
+
+// unsignedBlocks finds thinking without a signature, as other providers have
+// it: the format demands one, so no provider takes such a block. It gathers the
+// spans, commas included, that take the blocks out of their array.
+type unsignedBlocks struct {
+	from int // of the first of those in a row; 0 if the last block was another
+	last int // end of the last block
+	kept int // end of the last other block; 0 if there is none
+}
+
+func (u *unsignedBlocks) add(spans *[]jsonscan.Span, block jsonscan.Span, unsigned bool) {
+	u.last = block.End
+	switch {
+	case unsigned && u.from == 0:
+		u.from = block.Start
+	case !unsigned:
+		if u.from != 0 {
+			*spans = append(*spans, jsonscan.Span{Start: u.from, End: block.Start})
+		}
+		u.from, u.kept = 0, block.End
+	}
+}
+
+// end takes those at the end out, unless nothing else is in the array.
+func (u *unsignedBlocks) end(spans *[]jsonscan.Span) {
+	if u.from != 0 && u.kept != 0 {
+		*spans = append(*spans, jsonscan.Span{Start: u.kept, End: u.last})
 	}
 }
