@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,6 +24,9 @@ const scope = "https://www.googleapis.com/auth/cloud-platform"
 // lookAgain is how often a credentials file is looked at.
 const lookAgain = time.Second
 
+// maxFile bounds what is read of a credentials file.
+const maxFile = 64 << 10
+
 // tokens gives tokens of Google Cloud. The library keeps them and asks for new
 // ones before they run out; a credentials file that has changed is read again,
 // so that it can be replaced without a restart.
@@ -31,6 +35,7 @@ type tokens struct {
 
 	mu      sync.Mutex
 	creds   *auth.Credentials
+	err     error // of the latest look, if it failed
 	looked  time.Time
 	changed time.Time
 }
@@ -85,16 +90,15 @@ func (t *tokens) current() (*auth.Credentials, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	if t.creds != nil && (t.file == "" || now.Sub(t.looked) < lookAgain) {
-		return t.creds, nil
+	if now.Sub(t.looked) >= lookAgain && (t.creds == nil || t.file != "") {
+		creds, err := t.find()
+		if err == nil {
+			t.creds = creds
+		}
+		t.looked, t.err = time.Now(), err
 	}
-	t.looked = now
-	creds, err := t.find()
-	if err != nil && t.creds == nil {
-		return nil, err
-	}
-	if err == nil {
-		t.creds = creds
+	if t.creds == nil {
+		return nil, t.err
 	}
 	return t.creds, nil
 }
@@ -111,9 +115,19 @@ func (t *tokens) find() (*auth.Credentials, error) {
 	if t.creds != nil && info.ModTime().Equal(t.changed) {
 		return t.creds, nil
 	}
-	// The operator names the file; its kind may be any that Google documents.
-	options.CredentialsFile = t.file //nolint:staticcheck // the file is the operator's own
-	creds, err := credentials.DetectDefault(options)
+	if info.Size() > maxFile {
+		return nil, errNoToken
+	}
+	content, err := os.ReadFile(t.file)
+	if err != nil {
+		return nil, err
+	}
+	// The operator names the file, so its kind may be any that Google documents.
+	var kind struct{ Type credentials.CredType }
+	if err := json.Unmarshal(content, &kind); err != nil {
+		return nil, errNoToken
+	}
+	creds, err := credentials.NewCredentialsFromJSON(kind.Type, content, options)
 	if err == nil {
 		t.changed = info.ModTime()
 	}

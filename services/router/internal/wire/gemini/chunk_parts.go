@@ -41,7 +41,7 @@ func (d *ChunkDecoder) emit(c *candidate, n int32, p *answerPart) {
 	case partText:
 		d.delta(c, n, stream.Text, d.plain(p.text))
 	case partOpaque:
-		d.delta(c, n, stream.Text, d.valid(d.Data[p.raw.Start:p.raw.End]))
+		d.delta(c, n, stream.Text, d.valid([]byte(plainJSON(d.Data[p.raw.Start:p.raw.End]))))
 	case partThought:
 		d.delta(c, n, stream.Thinking, d.plain(p.text))
 		if p.signature.End > p.signature.Start {

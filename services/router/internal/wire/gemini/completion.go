@@ -49,7 +49,7 @@ func (s *scanner) canonical(p *answerPart, candidate, index int32) *llmv1.Part {
 	case partMedia:
 		return s.mediaPart(p)
 	case partOpaque:
-		return newText(jsonscan.Alias(s.Data[p.raw.Start:p.raw.End]))
+		return newText(plainJSON(s.Data[p.raw.Start:p.raw.End]))
 	default:
 		return newText(s.Value(p.text))
 	}

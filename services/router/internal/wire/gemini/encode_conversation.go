@@ -16,7 +16,7 @@ import (
 func EncodeConversation(r *provider.Request, _ bool) ([]byte, error) {
 	c := r.Conversation
 	messages := conversation.WithContext(c, r.Context)
-	e := &encoder{buf: make([]byte, 0, 1024), model: r.Model, calls: callsOf(messages)}
+	e := &encoder{buf: make([]byte, 0, 1024), model: r.Model}
 	e.raw(`{`)
 	e.instructions(messages)
 	e.member("contents")
@@ -33,7 +33,8 @@ type encoder struct {
 	buf   []byte
 	err   error
 	model string
-	calls map[string]callPlace
+	calls map[string]callPlace // so far, by their ids
+	order int
 }
 
 // callPlace is what a result must know of the call that it answers.
@@ -42,19 +43,18 @@ type callPlace struct {
 	order int
 }
 
-func callsOf(messages []*llmv1.Message) map[string]callPlace {
-	var calls map[string]callPlace
-	for _, m := range messages {
-		for _, p := range m.GetParts() {
-			if call := p.GetToolCall(); call != nil {
-				if calls == nil {
-					calls = make(map[string]callPlace)
-				}
-				calls[call.GetId()] = callPlace{call.GetName(), len(calls)}
+// called notes the calls of a turn. An id that comes again means the latest
+// call from there on: some servers count anew with each answer.
+func (e *encoder) called(parts []*llmv1.Part) {
+	for _, p := range parts {
+		if call := p.GetToolCall(); call != nil {
+			if e.calls == nil {
+				e.calls = make(map[string]callPlace)
 			}
+			e.order++
+			e.calls[call.GetId()] = callPlace{call.GetName(), e.order}
 		}
 	}
-	return calls
 }
 
 func (e *encoder) raw(s string)  { e.buf = append(e.buf, s...) }
@@ -147,6 +147,7 @@ func (e *encoder) contents(messages []*llmv1.Message) {
 		name := "user"
 		if role == llmv1.Role_ROLE_ASSISTANT {
 			name = "model"
+			e.called(parts)
 			e.sign(parts)
 		}
 		e.turn(name, parts)

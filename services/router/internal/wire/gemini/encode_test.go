@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"strings"
 	"testing"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
@@ -123,5 +124,23 @@ func TestThinking(t *testing.T) {
 	e := &encoder{buf: []byte("{")}
 	if e.thinking(&llmv1.Reasoning{}); string(e.buf) != "{" {
 		t.Errorf("got %s", e.buf)
+	}
+}
+
+// Some servers give the ids of one answer again in the next.
+func TestEncodeIDsThatComeAgain(t *testing.T) {
+	turn := func(name string) string {
+		return `{"role":"ROLE_ASSISTANT","parts":[{"toolCall":{"id":"call_0","name":"` + name + `","arguments":"{}"}}]},
+		  {"role":"ROLE_TOOL","parts":[{"toolResult":{"toolCallId":"call_0","parts":[{"text":{"text":"of ` + name + `"}}]}}]}`
+	}
+	c := canonical(t, `{"messages":[{"role":"ROLE_USER","parts":[{"text":{"text":"Hi"}}]},`+turn("f")+`,`+turn("g")+`]}`)
+	got, err := EncodeConversation(&provider.Request{Conversation: c, Model: "gemini-2.5-pro"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"f", "g"} {
+		if want := `"name":"` + name + `","response":{"output":"of ` + name + `"}`; !strings.Contains(string(got), want) {
+			t.Errorf("%s is not in %s", want, got)
+		}
 	}
 }

@@ -67,7 +67,7 @@ func (p *parser) partMember(one *partRead, name string, at *jsonscan.Path) (err 
 			return at.Invalid("must be an object")
 		}
 		sp := p.Skip()
-		one.made = newText(jsonscan.Alias(p.Data[sp.Start:sp.End]))
+		one.made = newText(plainJSON(p.Data[sp.Start:sp.End]))
 		one.texts = []place{{Span: sp, kind: placeObject}}
 	}
 	return err

@@ -92,7 +92,7 @@ func (a *answer) revisePart(p *answerPart, text string) (edit jsonscan.Edit, sam
 		}
 		return edit, false
 	case partOpaque:
-		return edit, jsonscan.Alias(a.Data[p.raw.Start:p.raw.End]) == text
+		return edit, plainJSON(a.Data[p.raw.Start:p.raw.End]) == text
 	default:
 		if a.OptionalValue(p.text) == text {
 			return edit, true
