@@ -4,6 +4,7 @@
 package openai
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
@@ -15,6 +16,8 @@ import (
 type Handler struct {
 	*dialect.Edge
 	moderator Moderator
+	keeper    Keeper
+	log       *slog.Logger
 }
 
 // Option adds what a gateway may lack.
@@ -41,6 +44,9 @@ func (h *Handler) Register(mux *http.ServeMux) {
 	for _, prefix := range []string{"/v1", "/openai/v1"} {
 		mux.HandleFunc(prefix+"/chat/completions", h.Only(http.MethodPost, h.chat))
 		mux.HandleFunc(prefix+"/embeddings", h.Only(http.MethodPost, h.embed))
+		mux.HandleFunc(prefix+"/responses", h.Only(http.MethodPost, h.respond))
+		mux.HandleFunc("GET "+prefix+"/responses/{id}", h.Only(http.MethodGet, h.response))
+		mux.HandleFunc("DELETE "+prefix+"/responses/{id}", h.Only(http.MethodDelete, h.deleteResponse))
 		mux.HandleFunc(prefix+"/moderations", h.Only(http.MethodPost, h.moderate))
 		mux.HandleFunc(prefix+"/models", h.Only(http.MethodGet, h.models))
 		mux.HandleFunc(prefix+"/models/{id...}", h.Only(http.MethodGet, h.model))

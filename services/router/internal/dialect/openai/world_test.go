@@ -3,6 +3,7 @@ package openai_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	dialect "github.com/tollgate/tollgate/services/router/internal/dialect/openai"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/provider/openaicompat"
+	"github.com/tollgate/tollgate/services/router/internal/recall"
 )
 
 const key = dialecttest.Key
@@ -25,6 +27,7 @@ type world struct {
 	*dialecttest.Gateway
 	upstream  *providertest.Server
 	moderator *moderator
+	kept      *recall.Memory
 	url       string
 }
 
@@ -40,8 +43,9 @@ func newWorld(t *testing.T) *world {
 		GuardrailNotices: []*llmv1.GuardrailNotice{{Check: "ip_address", Action: "flag", Count: 1}, {Check: "email", Action: "mask", Count: 2}},
 	}}
 	mux := http.NewServeMux()
-	m := &moderator{}
-	dialect.New(g, azureKeys{dialecttest.Keys{Role: auth.RoleDeveloper}}, dialect.WithModerator(m)).Register(mux)
+	m, kept := &moderator{}, keeper()
+	dialect.New(g, azureKeys{dialecttest.Keys{Role: auth.RoleDeveloper}},
+		dialect.WithModerator(m), dialect.WithResponses(kept, slog.Default())).Register(mux)
 	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 		mux.ServeHTTP(w, r)
@@ -51,7 +55,7 @@ func newWorld(t *testing.T) *world {
 		server.Close()
 		_ = adapter.(io.Closer).Close()
 	})
-	return &world{Gateway: g, upstream: up, moderator: m, url: server.URL}
+	return &world{Gateway: g, upstream: up, moderator: m, kept: kept, url: server.URL}
 }
 
 // azureKeys finds the key in the header of Azure's SDKs too, as auth.Authenticator does.

@@ -46,6 +46,9 @@ func faceOf(e *errs.Error) face {
 	}
 }
 
+// ErrorCode is the code of an error as a client of this format sees it.
+func ErrorCode(e *errs.Error) string { return faceOf(e).code }
+
 // AppendError writes an error as a body or as the data of a stream's event.
 func AppendError(dst []byte, err error) []byte {
 	e := errs.From(err)

@@ -102,12 +102,18 @@ var efforts = map[string]llmv1.Reasoning_Effort{
 	"medium": llmv1.Reasoning_EFFORT_MEDIUM, "high": llmv1.Reasoning_EFFORT_HIGH, "xhigh": llmv1.Reasoning_EFFORT_XHIGH,
 }
 
+// Effort reads how hard to think.
+func Effort(name string) (llmv1.Reasoning_Effort, bool) {
+	effort, ok := efforts[name]
+	return effort, ok
+}
+
 func (p *parser) effort(at *jsonscan.Path) error {
 	var text string
 	if err := p.stringMember(&text, at); err != nil {
 		return err
 	}
-	effort, ok := efforts[text]
+	effort, ok := Effort(text)
 	if !ok && p.Err == nil {
 		return at.Invalid("must be none, minimal, low, medium, high or xhigh")
 	}

@@ -177,7 +177,7 @@ func (one *part) blob(at *jsonscan.Path) (*llmv1.Part, error) {
 	switch one.kind {
 	case "image_url":
 		in := &jsonscan.Path{Parent: &jsonscan.Path{Parent: at, Name: "image_url"}, Name: "url"}
-		blob, err := readURL(one.url, in)
+		blob, err := ReadURL(one.url, in)
 		if err != nil {
 			return nil, err
 		}
@@ -198,7 +198,7 @@ func (one *part) blob(at *jsonscan.Path) (*llmv1.Part, error) {
 		if one.fileID {
 			return nil, (&jsonscan.Path{Parent: in, Name: "file_id"}).Unsupported("names an uploaded file; send file_data")
 		}
-		blob, err := readFile(one.data, &jsonscan.Path{Parent: in, Name: "file_data"})
+		blob, err := ReadFile(one.data, &jsonscan.Path{Parent: in, Name: "file_data"})
 		if err != nil {
 			return nil, err
 		}
@@ -206,8 +206,8 @@ func (one *part) blob(at *jsonscan.Path) (*llmv1.Part, error) {
 	}
 }
 
-// readURL reads a data: address or leaves an https one for the provider to fetch.
-func readURL(url string, at *jsonscan.Path) (*llmv1.Blob, error) {
+// ReadURL reads a data: address or leaves an https one for the provider to fetch.
+func ReadURL(url string, at *jsonscan.Path) (*llmv1.Blob, error) {
 	if rest, ok := strings.CutPrefix(url, "data:"); ok {
 		media, data, ok := strings.Cut(rest, ";base64,")
 		if !ok {
@@ -221,9 +221,10 @@ func readURL(url string, at *jsonscan.Path) (*llmv1.Blob, error) {
 	return &llmv1.Blob{Source: &llmv1.Blob_Uri{Uri: url}}, nil
 }
 
-func readFile(data string, at *jsonscan.Path) (*llmv1.Blob, error) {
+// ReadFile reads the bytes of a file: base64, or a data: address.
+func ReadFile(data string, at *jsonscan.Path) (*llmv1.Blob, error) {
 	if strings.HasPrefix(data, "data:") {
-		return readURL(data, at)
+		return ReadURL(data, at)
 	}
 	return readBase64(data, "application/pdf", at)
 }

@@ -6,9 +6,10 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
 
-// Bounds of the list of what the canonical form cannot carry.
+// MaxUnexpressed is the most that the list of what the canonical form cannot
+// carry holds, maxMemberName the longest name in it.
 const (
-	maxUnexpressed = 64
+	MaxUnexpressed = 64
 	maxMemberName  = 64
 )
 
@@ -34,22 +35,25 @@ func (p *parser) unknown(key []byte, in *jsonscan.Path) {
 	if p.Err != nil {
 		return
 	}
-	value := string(p.Data[at.Start:at.End])
-	values, known := silent[string(key)]
-	if value == "null" || known && (values == nil || slices.Contains(values, value)) {
-		return
+	if Says(key, p.Data[at.Start:at.End]) {
+		p.unexpressed(&jsonscan.Path{Parent: in, Name: MemberName(key)})
 	}
-	p.unexpressed(&jsonscan.Path{Parent: in, Name: memberName(key)})
+}
+
+// Says says whether a member that is not carried over says more than its absence.
+func Says(name, value []byte) bool {
+	values, known := silent[string(name)]
+	return string(value) != "null" && (!known || values != nil && !slices.Contains(values, string(value)))
 }
 
 func (p *parser) unexpressed(at *jsonscan.Path) {
-	if len(p.req.unexpressed) < maxUnexpressed {
+	if len(p.req.unexpressed) < MaxUnexpressed {
 		p.req.unexpressed = append(p.req.unexpressed, at.String())
 	}
 }
 
-// memberName keeps what looks like a name: the list gets into headers.
-func memberName(key []byte) string {
+// MemberName keeps what looks like a name: the list gets into headers.
+func MemberName(key []byte) string {
 	name := make([]byte, 0, min(len(key), maxMemberName))
 	for _, c := range key[:min(len(key), maxMemberName)] {
 		if c <= ' ' || c > '~' || c == ',' {

@@ -58,7 +58,7 @@ func TestUnexpressed(t *testing.T) {
 	for range 300 {
 		many = append(many, `"x`+strings.Repeat("y", len(many))+`":1`)
 	}
-	if r, _, err := ParseRequest([]byte(with(strings.Join(many, ",")))); err != nil || len(r.Unexpressed()) != maxUnexpressed {
+	if r, _, err := ParseRequest([]byte(with(strings.Join(many, ",")))); err != nil || len(r.Unexpressed()) != MaxUnexpressed {
 		t.Errorf("%d unexpressed, %v", len(r.Unexpressed()), err)
 	}
 }
