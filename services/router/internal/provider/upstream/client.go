@@ -58,21 +58,29 @@ const jsonBody = "application/json"
 // Post sends a request and reads the whole answer, which must be JSON. The path
 // is escaped and may have a query.
 func (c *Client) Post(ctx context.Context, path string, body []byte) ([]byte, error) {
+	answer, _, err := c.whole(ctx, http.MethodPost, path, body)
+	return answer, err
+}
+
+// Exchange is Post for providers that say something in the headers, too.
+func (c *Client) Exchange(ctx context.Context, path string, body []byte) ([]byte, http.Header, error) {
 	return c.whole(ctx, http.MethodPost, path, body)
 }
 
 // Get reads a resource, which must be JSON.
 func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
-	return c.whole(ctx, http.MethodGet, path, nil)
+	answer, _, err := c.whole(ctx, http.MethodGet, path, nil)
+	return answer, err
 }
 
-func (c *Client) whole(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+func (c *Client) whole(ctx context.Context, method, path string, body []byte) ([]byte, http.Header, error) {
 	resp, err := c.do(ctx, method, path, body, jsonBody)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return readWhole(ctx, resp)
+	answer, err := readWhole(ctx, resp)
+	return answer, resp.Header, err
 }
 
 // Format is how a provider writes a stream.

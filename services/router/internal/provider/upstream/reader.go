@@ -93,6 +93,9 @@ func (r *reader) ended(err error) error {
 	case errors.Is(err, io.EOF):
 		err = errCut
 	}
+	if said := (*errs.Error)(nil); errors.As(err, &said) { // the provider says what is wrong
+		return said
+	}
 	return errs.New(llmv1.ErrorReason_ERROR_REASON_STREAM_INTERRUPTED, "").WithCause(unaddressed(err))
 }
 

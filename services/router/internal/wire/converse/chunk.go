@@ -71,8 +71,7 @@ func (d *ChunkDecoder) Decode(raw []byte, c *stream.Chunk) error {
 	case eventstream.Event:
 		d.event(m.Type)
 	case eventstream.Exception, eventstream.Failure:
-		_, message := exceptionBody(m.Payload)
-		return failure(0, shortName(string(m.Type)), message)
+		return DecodeException(m)
 	default:
 		return nil // of no event that we know
 	}

@@ -6,6 +6,7 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/wire/eventstream"
 	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 	"github.com/tollgate/tollgate/services/router/internal/wire/refusal"
 )
@@ -88,6 +89,12 @@ func shortName(name string) string {
 	return strings.TrimSpace(name[strings.LastIndexByte(name, '#')+1:])
 }
 
+// DecodeException reads an exception within a stream.
+func DecodeException(m eventstream.Message) error {
+	_, message := exceptionBody(m.Payload)
+	return failure(0, shortName(string(m.Type)), message)
+}
+
 func exceptionBody(body []byte) (name, message string) {
 	s := jsonscan.Scanner{Data: body}
 	if s.Peek() != '{' {
@@ -125,7 +132,8 @@ func reasonOf(status int, name, message string) llmv1.ErrorReason {
 	case "modeltimeoutexception":
 		return llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT
 	case "internalserverexception", "internalservererror", "internalfailure", "serviceunavailableexception", "serviceunavailable",
-		"modelerrorexception", "modelstreamerrorexception", "internalstreamfailure":
+		"modelerrorexception", "modelstreamerrorexception", "internalstreamfailure", "modelstreamerror", "modelerror",
+		"internaldependencyexception":
 		return llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE
 	case "validationexception", "validationerror":
 		return invalid(strings.ToLower(message))
