@@ -65,23 +65,20 @@ func TestKindsShapeTheirTargets(t *testing.T) {
 	kinds := map[string]Kind{
 		"p": {
 			New: func(provider.Target) (provider.Adapter, error) { return &adapter{}, nil }, Dialect: "openai", Also: []string{"responses"},
-			BaseURL: "https://api.example",
 		},
 		"own": {New: func(provider.Target) (provider.Adapter, error) { return &adapter{}, nil }},
 	}
 	built, err := Build([]provider.Target{
 		{Name: "plain", Provider: "p"},
-		{Name: "elsewhere", Provider: "p", BaseURL: "http://other", Quirks: provider.Quirks{TopK: true}},
+		{Name: "elsewhere", Provider: "p", Quirks: provider.Quirks{TopK: true, Reasoning: "reasoning", Thinking: "reasoning_details"}},
 		{Name: "canonical", Provider: "own"},
 	}, kinds, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	plain, elsewhere, canonical := built[0], built[1], built[2]
-	if plain.BaseURL != "https://api.example" || elsewhere.BaseURL != "http://other" {
-		t.Errorf("addresses %q and %q", plain.BaseURL, elsewhere.BaseURL)
-	}
-	if !plain.Wire.Has(capability.TopK) || elsewhere.Wire.Has(capability.TopK) || !elsewhere.Wire.Has(capability.CachePoints) || canonical.Wire != capability.None {
+	quirks := capability.TopK | capability.ReasoningBudget | capability.ThinkingHistory | capability.UnsignedThinking
+	if !plain.Wire.Has(quirks) || elsewhere.Wire&quirks != capability.None || !elsewhere.Wire.Has(capability.CachePoints) || canonical.Wire != capability.None {
 		t.Errorf("wires lack %v; %v; %v", plain.Wire, elsewhere.Wire, canonical.Wire)
 	}
 	for dialect, want := range map[string]bool{"openai": true, "responses": true, "anthropic": false, "": false} {
