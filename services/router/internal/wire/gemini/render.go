@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 
@@ -41,6 +42,8 @@ func (r *Request) revision(i int, text string) ([]jsonscan.Edit, error) {
 	switch {
 	case at.kind == placeText:
 		return []jsonscan.Edit{{Span: at.Span, Text: text, Order: 1}}, nil
+	case at.kind == placeBase64:
+		return []jsonscan.Edit{{Span: at.Span, Before: base64.StdEncoding.EncodeToString([]byte(text)), Order: 1}}, nil
 	case at.kind == placeNone:
 		return nil, nil
 	case isObject(text):

@@ -65,6 +65,11 @@ func TestRenderChanges(t *testing.T) {
 			  {"parts":[{"functionResponse":{"name":"f","response":{"a":"*"}}},{"functionResponse":{"name":"f","response":{"output":"*"}}},{"functionResponse":{"name":"f","response":{"output":"no object"}}}]}],
 			  "systemInstruction":{"parts":[{"text":"*"}]}}`,
 		},
+		{
+			"masked bytes", `{"contents":[{"parts":[{"inlineData":{"mimeType":"text/plain","data":"aGVsbG8="}}]}]}`,
+			provider.Request{Revisions: map[int]string{0: "a,b"}},
+			`{"contents":[{"parts":[{"inlineData":{"mimeType":"text/plain","data":"YSxi"}}]}]}`,
+		},
 		{"model in the body", `{"model":"models/m",` + user + `}`, provider.Request{Model: "other"}, `{"model":"models/other",` + user + `}`},
 		{
 			"context",

@@ -48,6 +48,7 @@ const (
 	placeText   placeKind = iota // between the quotes of a string
 	placeObject                  // an object in JSON
 	placeOutput                  // likewise, of a tool's result
+	placeBase64                  // as base64 between the quotes of a string
 	placeNone                    // nowhere: the text is not written
 )
 

@@ -90,7 +90,8 @@ var responseNames = jsonscan.Names{"id", "name", "response", "parts"}
 func (p *parser) functionResponse(one *partRead, at *jsonscan.Path) error {
 	var id, name string
 	result := &llmv1.ToolResult{}
-	var media []*llmv1.Part
+	var texts []place
+	var parts []*llmv1.Part
 	err := p.object(at, responseNames, nil, func(member string, in *jsonscan.Path) (err error) {
 		switch member {
 		case "id":
@@ -100,7 +101,7 @@ func (p *parser) functionResponse(one *partRead, at *jsonscan.Path) error {
 		case "response":
 			err = p.response(one, result, in)
 		default:
-			_, err = p.each(in, maxParts, func(in *jsonscan.Path) error { return p.responsePart(&media, in) })
+			_, err = p.each(in, maxParts, func(in *jsonscan.Path) error { return p.responsePart(&parts, &texts, in) })
 		}
 		return err
 	})
@@ -111,18 +112,18 @@ func (p *parser) functionResponse(one *partRead, at *jsonscan.Path) error {
 		return (&jsonscan.Path{Parent: at, Name: "name"}).Invalid("is required")
 	}
 	result.ToolCallId = joinName(id, name)
-	result.Parts = append(result.Parts, media...)
+	result.Parts, one.texts = append(result.Parts, parts...), append(one.texts, texts...)
 	one.made = &llmv1.Part{Content: &llmv1.Part_ToolResult{ToolResult: result}}
 	return nil
 }
 
 var responsePartNames = jsonscan.Names{"inlineData", "fileData"}
 
-func (p *parser) responsePart(media *[]*llmv1.Part, at *jsonscan.Path) error {
+func (p *parser) responsePart(parts *[]*llmv1.Part, texts *[]place, at *jsonscan.Path) error {
 	return p.object(at, responsePartNames, nil, func(name string, in *jsonscan.Path) error {
-		part, err := p.media(name, in)
+		part, places, err := p.media(name, in)
 		if part != nil {
-			*media = append(*media, part)
+			*parts, *texts = append(*parts, part), append(*texts, places...)
 		}
 		return err
 	})

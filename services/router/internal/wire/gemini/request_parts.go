@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"strings"
+	"unicode/utf8"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
@@ -52,7 +53,7 @@ func (p *parser) partMember(one *partRead, name string, at *jsonscan.Path) (err 
 	case "text":
 		err = p.textMember(&one.text, at)
 	case "inlineData", "fileData":
-		one.made, err = p.media(name, at)
+		one.made, one.texts, err = p.media(name, at)
 	case "functionCall":
 		err = p.functionCall(one, at)
 	case "functionResponse":
@@ -126,15 +127,17 @@ func (p *parser) codeText(one *partRead, at *jsonscan.Path) error {
 
 var mediaNames = jsonscan.Names{"mimeType", "data", "fileUri", "displayName"}
 
-// media reads bytes, or where they are.
-func (p *parser) media(kind string, at *jsonscan.Path) (*llmv1.Part, error) {
-	var mime, data, uri, name string
+// media reads bytes, or where they are. Bytes that are text are read as text,
+// so that it is guarded as any other.
+func (p *parser) media(kind string, at *jsonscan.Path) (*llmv1.Part, []place, error) {
+	var mime, uri, name string
+	var data jsonscan.Token
 	err := p.object(at, mediaNames, nil, func(member string, in *jsonscan.Path) error {
 		switch member {
 		case "mimeType":
 			return p.stringMember(&mime, in)
 		case "data":
-			return p.stringMember(&data, in)
+			return p.textMember(&data, in)
 		case "fileUri":
 			return p.stringMember(&uri, in)
 		default:
@@ -142,29 +145,41 @@ func (p *parser) media(kind string, at *jsonscan.Path) (*llmv1.Part, error) {
 		}
 	})
 	if err != nil || p.Err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if kind == "inlineData" {
 		if uri != "" {
-			return nil, (&jsonscan.Path{Parent: at, Name: "fileUri"}).Invalid("belongs to fileData")
+			return nil, nil, (&jsonscan.Path{Parent: at, Name: "fileUri"}).Invalid("belongs to fileData")
 		}
-		blob, err := readBase64(data, mime, &jsonscan.Path{Parent: at, Name: "data"})
+		blob, err := readBase64(p.OptionalValue(data), mime, &jsonscan.Path{Parent: at, Name: "data"})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return p.mediaPart(blob, name, at), nil
+		if isText(mime) && utf8.Valid(blob.GetData()) {
+			if name != "" {
+				p.lacks(&jsonscan.Path{Parent: at, Name: "displayName"})
+			}
+			return newText(jsonscan.Alias(blob.GetData())), []place{{Span: data.Span, kind: placeBase64}}, nil
+		}
+		return p.mediaPart(blob, name, at), nil, nil
 	}
 	in := &jsonscan.Path{Parent: at, Name: "fileUri"}
-	if data != "" {
-		return nil, (&jsonscan.Path{Parent: at, Name: "data"}).Invalid("belongs to inlineData")
+	if data.Start != 0 {
+		return nil, nil, (&jsonscan.Path{Parent: at, Name: "data"}).Invalid("belongs to inlineData")
 	}
 	if !strings.HasPrefix(uri, "https://") && !strings.HasPrefix(uri, "gs://") || len(uri) > 8192 {
-		return nil, in.Invalid("must be an https: or gs: address of at most 8192 characters")
+		return nil, nil, in.Invalid("must be an https: or gs: address of at most 8192 characters")
 	}
 	if strings.HasPrefix(uri, uploads) {
 		p.lacks(in)
 	}
-	return p.mediaPart(&llmv1.Blob{Source: &llmv1.Blob_Uri{Uri: uri}, MediaType: mime}, name, at), nil
+	return p.mediaPart(&llmv1.Blob{Source: &llmv1.Blob_Uri{Uri: uri}, MediaType: mime}, name, at), nil, nil
+}
+
+// isText says whether bytes of a media type are text to a model.
+func isText(media string) bool {
+	media = strings.ToLower(media)
+	return strings.HasPrefix(media, "text/") || media == "application/json" || media == "application/xml"
 }
 
 // uploads is where uploaded files stand, which only Google can fetch.

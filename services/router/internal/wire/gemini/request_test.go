@@ -68,6 +68,13 @@ func TestParseRequest(t *testing.T) {
 			[]string{"contents[0].parts[3].fileData", "contents[0].parts[3].videoMetadata"},
 		},
 		{
+			"text as bytes, in a result before its answer too",
+			`{"contents":[{"parts":[{"inlineData":{"mimeType":"text/plain","data":"aGVsbG8="}}]},{"role":"model","parts":[{"functionCall":{"name":"f"}}]},
+			  {"parts":[{"functionResponse":{"name":"f","parts":[{"inlineData":{"mimeType":"text/csv","data":"YSxi"}},{"inlineData":{"mimeType":"image/png","data":"AQI="}}],"response":{"output":"o"}}}]}]}`,
+			`{"model":"m","messages":[{"role":"ROLE_USER","parts":[{"text":{"text":"hello"}}]},{"role":"ROLE_ASSISTANT","parts":[{"toolCall":{"id":"tgcall_0","name":"f","arguments":"{}"}}]},
+			  {"role":"ROLE_TOOL","parts":[{"toolResult":{"toolCallId":"tgcall_0","parts":[{"text":{"text":"o"}},{"text":{"text":"a,b"}},{"image":{"blob":{"data":"AQI=","mediaType":"image/png"}}}]}}]}]}`, nil,
+		},
+		{
 			"parameters",
 			`{` + user + `,"generationConfig":{"temperature":0.5,"topP":1,"top_k":40.0,"maxOutputTokens":9,"candidateCount":2,"stopSequences":["a"],"seed":-1,"presencePenalty":1,"frequencyPenalty":-1,
 			  "thinkingConfig":{"thinkingBudget":0,"includeThoughts":true},"responseModalities":["TEXT"],"responseLogprobs":true,"logprobs":null,"audioTimestamp":false},"cachedContent":"c","labels":{"a":"b"},"safetySettings":[]}`,
