@@ -53,7 +53,8 @@ func (p *parser) block(at *jsonscan.Path) (b block, err error) {
 	if p.Peek() != '{' {
 		return b, at.Invalid("must be an object")
 	}
-	err = p.object(blockNames, at, func(name string, in *jsonscan.Path) error {
+	err = p.object(blockNames, at, func(name string) error {
+		in := &jsonscan.Path{Parent: at, Name: name}
 		b.has |= bits(name)
 		if t := b.token(name); t != nil && p.Peek() == '"' {
 			*t = p.Text()

@@ -32,7 +32,8 @@ func (p *parser) readSource(b *block, at *jsonscan.Path) (s source, err error) {
 	}
 	noted := len(p.req.unexpressed)
 	err = p.reread(b.source, func() error {
-		return p.object(sourceNames, at, func(name string, in *jsonscan.Path) error {
+		return p.object(sourceNames, at, func(name string) error {
+			in := &jsonscan.Path{Parent: at, Name: name}
 			switch name {
 			case "type":
 				return p.stringMember(&s.kind, in)
@@ -186,7 +187,8 @@ func (p *parser) citationsSwitch(b *block, at *jsonscan.Path) error {
 	}
 	in := &jsonscan.Path{Parent: at, Name: "citations"}
 	return p.reread(b.citations, func() error {
-		return p.object(switchNames, in, func(_ string, within *jsonscan.Path) error {
+		return p.object(switchNames, in, func(name string) error {
+			within := &jsonscan.Path{Parent: in, Name: name}
 			var f flag
 			err := p.flag(&f, within)
 			if f.value {

@@ -125,7 +125,8 @@ var (
 func (p *parser) message(at *jsonscan.Path) error {
 	var role string
 	var content jsonscan.Span
-	err := p.object(messageNames, at, func(name string, in *jsonscan.Path) error {
+	err := p.object(messageNames, at, func(name string) error {
+		in := &jsonscan.Path{Parent: at, Name: name}
 		if name == "role" {
 			return p.stringMember(&role, in)
 		}

@@ -167,14 +167,15 @@ func (p *parser) stops(s *llmv1.Sampling, at *jsonscan.Path) error {
 var metadataNames = jsonscan.Names{"user_id"}
 
 func (p *parser) metadata(at *jsonscan.Path) error {
-	return p.object(metadataNames, at, func(name string, in *jsonscan.Path) error {
+	return p.object(metadataNames, at, func(name string) error {
+		in := &jsonscan.Path{Parent: at, Name: name}
 		return p.stringMember(&p.conv.EndUser, in)
 	})
 }
 
 // object reads an object: each known member that is not null goes to read, the
 // others are noted.
-func (p *parser) object(known jsonscan.Names, at *jsonscan.Path, read func(name string, in *jsonscan.Path) error) error {
+func (p *parser) object(known jsonscan.Names, at *jsonscan.Path, read func(name string) error) error {
 	if p.Peek() != '{' {
 		return at.Invalid("must be an object")
 	}
@@ -189,7 +190,7 @@ func (p *parser) object(known jsonscan.Names, at *jsonscan.Path, read func(name 
 			p.unknown(at, key)
 		case p.Null():
 		default:
-			if err := read(name, &jsonscan.Path{Parent: at, Name: name}); err != nil {
+			if err := read(name); err != nil {
 				return err
 			}
 		}
@@ -202,7 +203,8 @@ var cacheNames = jsonscan.Names{"type", "ttl"}
 // cacheControl reads a mark into dst.
 func (p *parser) cacheControl(dst **llmv1.Part, at *jsonscan.Path) error {
 	var kind, ttl string
-	err := p.object(cacheNames, at, func(name string, in *jsonscan.Path) error {
+	err := p.object(cacheNames, at, func(name string) error {
+		in := &jsonscan.Path{Parent: at, Name: name}
 		if name == "type" {
 			return p.stringMember(&kind, in)
 		}

@@ -20,7 +20,8 @@ var (
 
 func (p *parser) thinkingMember(at *jsonscan.Path) error {
 	t := &p.thinking
-	err := p.object(thinkingNames, at, func(name string, in *jsonscan.Path) (err error) {
+	err := p.object(thinkingNames, at, func(name string) (err error) {
+		in := &jsonscan.Path{Parent: at, Name: name}
 		switch name {
 		case "type":
 			return p.stringMember(&t.kind, in)
@@ -60,7 +61,8 @@ var efforts = map[string]llmv1.Reasoning_Effort{
 }
 
 func (p *parser) outputConfig(at *jsonscan.Path) error {
-	return p.object(outputNames, at, func(name string, in *jsonscan.Path) error {
+	return p.object(outputNames, at, func(name string) error {
+		in := &jsonscan.Path{Parent: at, Name: name}
 		if name == "format" {
 			return p.format(in)
 		}
@@ -108,7 +110,8 @@ const schemaName = "output"
 func (p *parser) format(at *jsonscan.Path) error {
 	var kind string
 	var schema jsonscan.Span
-	err := p.object(formatNames, at, func(name string, in *jsonscan.Path) error {
+	err := p.object(formatNames, at, func(name string) error {
+		in := &jsonscan.Path{Parent: at, Name: name}
 		if name == "type" {
 			return p.stringMember(&kind, in)
 		}

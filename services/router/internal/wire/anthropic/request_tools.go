@@ -32,7 +32,8 @@ func (p *parser) tool(at *jsonscan.Path) error {
 	var kind string
 	noted := len(p.req.unexpressed)
 	tool := &llmv1.Tool{}
-	err := p.object(toolNames, at, func(name string, in *jsonscan.Path) error {
+	err := p.object(toolNames, at, func(name string) error {
+		in := &jsonscan.Path{Parent: at, Name: name}
 		switch name {
 		case "type":
 			return p.stringMember(&kind, in)
@@ -80,7 +81,8 @@ var modes = map[string]llmv1.ToolChoice_Mode{
 func (p *parser) toolChoice(at *jsonscan.Path) error {
 	var kind string
 	choice := &llmv1.ToolChoice{}
-	err := p.object(choiceNames, at, func(name string, in *jsonscan.Path) error {
+	err := p.object(choiceNames, at, func(name string) error {
+		in := &jsonscan.Path{Parent: at, Name: name}
 		switch name {
 		case "type":
 			return p.stringMember(&kind, in)
