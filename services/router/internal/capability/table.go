@@ -87,7 +87,7 @@ var table = [...]row{
 	{CacheTTL, "cache_ttl", Hint, [dialects]string{"", "", "cache_control.ttl", "cachePoint.ttl", "", "conversation.messages[].parts[].cache_point.ttl"}},
 	{EndUser, "end_user", Hint, [dialects]string{"user", "user", "metadata.user_id", "", "", "conversation.end_user"}},
 	{ParticipantNames, "participant_names", Hint, [dialects]string{"messages[].name", "", "", "", "", "conversation.messages[].name"}},
-	{LateSystem, "late_system", Hint, [dialects]string{"messages", "input", "messages", "", "", "conversation.messages"}},
+	{LateSystem, "late_system", Hint, [dialects]string{"messages[].role", "input[].role", "messages[].role", "", "", "conversation.messages[].role"}},
 	{ToolErrors, "tool_errors", Hint, [dialects]string{"", "", "messages[].content[].is_error", "messages[].content[].toolResult.status", "contents[].parts[].functionResponse.response.error", "conversation.messages[].parts[].tool_result.is_error"}},
 	{ImageDetail, "image_detail", Hint, [dialects]string{"messages[].content[].image_url.detail", "input[].content[].detail", "", "", "contents[].parts[].mediaResolution", "conversation.messages[].parts[].image.detail"}},
 	{DocumentTitles, "document_titles", Hint, [dialects]string{"messages[].content[].file.filename", "input[].content[].filename", "messages[].content[].title", "messages[].content[].document.name", "contents[].parts[].inlineData.displayName", "conversation.messages[].parts[].document.title"}},

@@ -4,13 +4,15 @@
 package catalog
 
 import (
+	"bytes"
 	_ "embed" // the models
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/tollgate/tollgate/services/internal/platform/config"
+	"go.yaml.in/yaml/v3"
+
 	"github.com/tollgate/tollgate/services/router/internal/capability"
 )
 
@@ -53,13 +55,17 @@ type Catalog struct {
 	own    map[string]*Model // those of the configuration, which come first
 }
 
-var shipped = sync.OnceValues(func() (*Catalog, error) {
+var shipped = sync.OnceValues(readShipped)
+
+func readShipped() (*Catalog, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(shippedFile))
+	decoder.KnownFields(true)
 	var file file
-	if err := config.Parse(shippedFile, nil, &file); err != nil {
+	if err := decoder.Decode(&file); err != nil {
 		return nil, fmt.Errorf("read model catalogue: %w", err)
 	}
 	return file.catalog()
-})
+}
 
 // New makes a catalogue of the shipped models and those of a configuration that
 // Validate has found good.

@@ -103,6 +103,14 @@ func TestFindDoesNotAllocate(t *testing.T) {
 	}
 }
 
+func BenchmarkRead(b *testing.B) {
+	for b.Loop() {
+		if _, err := readShipped(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkFind(b *testing.B) {
 	c := newCatalog(b)
 	b.ReportAllocs()
