@@ -46,6 +46,9 @@ const (
 // NewOpenAI makes the adapter of OpenAI itself; it is a provider.Factory. It
 // refuses members that it does not know, such as another provider's thinking.
 func NewOpenAI(t provider.Target) (provider.Adapter, error) {
+	if t.BaseURL == "" {
+		t.BaseURL = OpenAIBaseURL
+	}
 	return New(strict(t))
 }
 

@@ -270,3 +270,17 @@ func TestAzureAddress(t *testing.T) {
 		t.Errorf("path %s", got)
 	}
 }
+
+// Providers that stand at one address need none in the configuration.
+func TestDefaultAddresses(t *testing.T) {
+	for name, factory := range map[string]provider.Factory{"openai": NewOpenAI, "perplexity": NewPerplexity} {
+		if _, err := factory(provider.Target{Name: name}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, factory := range map[string]provider.Factory{"compatible": New, "azure": NewAzure} {
+		if _, err := factory(provider.Target{Name: name, APIKey: secret.New("k")}); err == nil {
+			t.Errorf("%s: made without an address", name)
+		}
+	}
+}

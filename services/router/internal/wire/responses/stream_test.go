@@ -148,12 +148,11 @@ func events(m *llmv1.Message, reason llmv1.FinishReason, size int) []stream.Even
 
 // checker holds a stream to the order that clients rely on.
 type checker struct {
-	t        testing.TB
-	sequence int64
-	open     map[string]string // items, and what has come of their text
-	parts    map[string]bool
-	last     map[string]any
-	deltas   map[string]string
+	t      testing.TB
+	open   map[string]string // items, and what has come of their text
+	parts  map[string]bool
+	last   map[string]any
+	deltas map[string]string
 }
 
 func check(t testing.TB, raw []byte) *checker {
