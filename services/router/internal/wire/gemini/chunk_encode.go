@@ -1,8 +1,6 @@
 package gemini
 
 import (
-	"bytes"
-
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
@@ -236,14 +234,16 @@ func (f *frames) begin(dst []byte) (_ []byte, from int) {
 	return dst, len(dst)
 }
 
-// end ends a frame. A line break in an event needs a new line of data.
+// end ends a frame. A line break between values becomes a space: the SDKs of
+// this format take one line of data for each event.
 func (f *frames) end(dst []byte, from int) []byte {
 	if f.array {
 		return dst
 	}
-	if bytes.IndexByte(dst[from:], '\n') >= 0 {
-		content := bytes.ReplaceAll(dst[from:], []byte("\r\n"), []byte("\n"))
-		dst = append(dst[:from], bytes.ReplaceAll(content, []byte("\n"), []byte("\r\ndata: "))...)
+	for i := from; i < len(dst); i++ {
+		if dst[i] == '\n' || dst[i] == '\r' {
+			dst[i] = ' '
+		}
 	}
 	return append(dst, "\r\n\r\n"...)
 }

@@ -68,6 +68,18 @@ const (
 	listSingle // one value in place of a list
 )
 
+// pathBlock is how many paths are made at once.
+const pathBlock = 32
+
+// path makes a path that may outlive its caller's stack, many in one allocation.
+func (p *parser) path(of jsonscan.Path) *jsonscan.Path {
+	if len(p.paths) == cap(p.paths) {
+		p.paths = make([]jsonscan.Path, 0, pathBlock)
+	}
+	p.paths = append(p.paths, of)
+	return &p.paths[len(p.paths)-1]
+}
+
 // each reads a repeated member of at most so many elements.
 func (p *parser) each(at *jsonscan.Path, most int, read func(in *jsonscan.Path) error) (list, error) {
 	l := list{kind: listSingle, count: 1}
@@ -82,7 +94,7 @@ func (p *parser) each(at *jsonscan.Path, most int, read func(in *jsonscan.Path) 
 		if l.count == most {
 			return l, at.Invalid("must not have more than %d elements", most)
 		}
-		if err := read(&jsonscan.Path{Parent: at, Index: l.count}); err != nil {
+		if err := read(p.path(jsonscan.Path{Parent: at, Index: l.count})); err != nil {
 			return l, err
 		}
 	}
@@ -117,7 +129,7 @@ func (p *parser) object(
 			}
 			continue
 		}
-		if err := read(name, &jsonscan.Path{Parent: at, Name: name}); err != nil {
+		if err := read(name, p.path(jsonscan.Path{Parent: at, Name: name})); err != nil {
 			return err
 		}
 	}

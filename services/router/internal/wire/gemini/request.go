@@ -95,6 +95,7 @@ type parser struct {
 	calls       callBook
 	format      format
 	choice      choiceRead
+	paths       []jsonscan.Path
 }
 
 var requestNames = jsonscan.Names{"model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig"}
