@@ -108,7 +108,7 @@ func TestEncodeReasoning(t *testing.T) {
 		{"claude-opus-4-6", effort(high), 0, `"max_tokens":4096|,"thinking":{"type":"adaptive"},"output_config":{"effort":"high"}`},
 		{"claude-opus-4-6", &llmv1.Reasoning{BudgetTokens: proto.Int64(2000)}, 0, `"max_tokens":6096|,"thinking":{"type":"enabled","budget_tokens":2000}`},
 		{"claude-opus-5", &llmv1.Reasoning{IncludeThinking: true}, 0, `"max_tokens":4096|,"thinking":{"type":"adaptive","display":"summarized"}`},
-		{"claude-opus-4-7", effort(llmv1.Reasoning_EFFORT_XHIGH), 10, `"max_tokens":10|,"thinking":{"type":"adaptive"},"output_config":{"effort":"max"}`},
+		{"claude-opus-4-7", effort(llmv1.Reasoning_EFFORT_XHIGH), 10, `"max_tokens":10|,"thinking":{"type":"adaptive"},"output_config":{"effort":"xhigh"}`},
 	} {
 		c := &llmv1.Conversation{Messages: []*llmv1.Message{turn(user, newText("a"))}, Reasoning: tt.r}
 		if tt.limit > 0 {

@@ -17,7 +17,7 @@ type thought struct {
 // budgeted are the models that know a budget only. Those that came later choose
 // their own and are told an effort.
 var budgeted = []string{
-	"claude-3", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-2", "claude-opus-4-5", "claude-opus-4@", "claude-sonnet-4-0",
+	"claude-3", "claude-4-", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-2", "claude-opus-4-5", "claude-opus-4@", "claude-sonnet-4-0",
 	"claude-sonnet-4-2", "claude-sonnet-4-5", "claude-sonnet-4@", "claude-haiku-4-5",
 }
 
@@ -32,7 +32,7 @@ var budgets = map[llmv1.Reasoning_Effort]int64{
 
 var effortNames = map[llmv1.Reasoning_Effort]string{
 	llmv1.Reasoning_EFFORT_MINIMAL: "low", llmv1.Reasoning_EFFORT_LOW: "low", llmv1.Reasoning_EFFORT_MEDIUM: "medium",
-	llmv1.Reasoning_EFFORT_HIGH: "high", llmv1.Reasoning_EFFORT_XHIGH: "max",
+	llmv1.Reasoning_EFFORT_HIGH: "high", llmv1.Reasoning_EFFORT_XHIGH: "xhigh",
 }
 
 // adaptive says whether a model takes an effort.

@@ -194,7 +194,13 @@ func TestEnvelopes(t *testing.T) {
 	if _, _, err := ParseCount([]byte(`{"model":"m","messages":[{"role":"user","content":"a"}]}`)); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := ParseInvoke([]byte(invoke), "", true); err == nil {
-		t.Error("no model was accepted")
+	for _, member := range []string{"", `"model":"other",`, `"stream":true,`} {
+		model := "m"
+		if member == "" {
+			model = ""
+		}
+		if _, _, err := ParseInvoke([]byte("{"+member+invoke[1:]), model, true); err == nil {
+			t.Errorf("%s was accepted beside %q", member, model)
+		}
 	}
 }

@@ -113,8 +113,14 @@ func ParseInvoke(raw []byte, model string, stream bool) (*Request, *llmv1.Conver
 	if err != nil {
 		return nil, nil, err
 	}
-	if n := len(model); n == 0 || n > maxModel {
+	// Two of one kind could be read as one by us and as the other elsewhere.
+	switch n := len(model); {
+	case n == 0 || n > maxModel:
 		return nil, nil, (&jsonscan.Path{Name: "modelId"}).Invalid("must have 1 to %d characters", maxModel)
+	case r.model.Start != 0:
+		return nil, nil, (&jsonscan.Path{Name: "model"}).Invalid("stands in the address")
+	case r.stream.present:
+		return nil, nil, (&jsonscan.Path{Name: "stream"}).Invalid("stands in the address")
 	}
 	r.stream.value = stream
 	c.Model, r.modelName = model, model
