@@ -1,6 +1,7 @@
 package awsauth_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -167,8 +168,8 @@ func TestRole(t *testing.T) {
 	}
 	of.AWS.RoleARN = "arn:aws:iam::123456789012:role/other"
 	_, err := signed(t, signer(t, of), "/", "")
-	if !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_PROVIDER_AUTH) || !strings.Contains(err.Error(), "AccessDenied") || strings.Contains(err.Error(), "user/secret") || strings.Contains(err.Error(), "127.0.0.1") {
-		t.Errorf("forbidden role: %v", err)
+	if !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_PROVIDER_AUTH) || errors.Unwrap(err).Error() != "no credentials: AccessDenied" {
+		t.Errorf("forbidden role: %v", errors.Unwrap(err))
 	}
 }
 
@@ -190,8 +191,8 @@ func TestValidate(t *testing.T) {
 		"aws.session_token":     {Region: "r", AWS: provider.AWS{SessionToken: secret.New("a")}},
 		"aws.profile":           {Region: "r", AWS: provider.AWS{AccessKeyID: "a", SecretAccessKey: secret.New("s"), Profile: "p"}},
 	} {
-		var v config.Validator
-		awsauth.Validate(of, &v)
+		v := config.NewValidator()
+		awsauth.Validate(of, v)
 		if err := v.Err(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}

@@ -37,6 +37,8 @@ const componentHeader = "X-Amzn-Sagemaker-Inference-Component"
 // endpoint, or of an endpoint and an inference component behind a slash.
 type Adapter struct {
 	*upstream.Client
+	// quirks are what the target's containers do otherwise than OpenAI.
+	quirks provider.Quirks
 }
 
 var _ provider.Adapter = (*Adapter)(nil)
@@ -60,7 +62,7 @@ func New(t provider.Target) (provider.Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Adapter{client}, nil
+	return &Adapter{Client: client, quirks: t.Quirks}, nil
 }
 
 // componentKey carries the component to where the request is made.
@@ -83,7 +85,7 @@ func place(ctx context.Context, model, verb string) (context.Context, string) {
 
 // Generate implements provider.Adapter.
 func (a *Adapter) Generate(ctx context.Context, r *provider.Request) (*provider.Answer, error) {
-	body, err := render(r, false)
+	body, err := a.render(r, false)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +103,7 @@ func (a *Adapter) Generate(ctx context.Context, r *provider.Request) (*provider.
 
 // Stream implements provider.Adapter.
 func (a *Adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reader, error) {
-	body, err := render(r, true)
+	body, err := a.render(r, true)
 	if err != nil {
 		return nil, err
 	}
@@ -124,11 +126,17 @@ func (a *Adapter) Embed(ctx context.Context, r *provider.EmbedRequest) (*provide
 }
 
 // render writes the request: from the client's own bytes if they are in OpenAI's format.
-func render(r *provider.Request, streamed bool) ([]byte, error) {
-	if r.Native != nil && r.Native.Dialect() == openai.Dialect {
-		return r.Native.Render(r, streamed)
+func (a *Adapter) render(r *provider.Request, streamed bool) ([]byte, error) {
+	switch native := r.Native.(type) {
+	case nil:
+	case *openai.Request:
+		return native.RenderFor(r, streamed, a.quirks)
+	default:
+		if native.Dialect() == openai.Dialect {
+			return native.Render(r, streamed)
+		}
 	}
-	return openai.EncodeConversation(r, streamed)
+	return openai.EncodeFor(r, streamed, a.quirks)
 }
 
 // decodeError reads an answer that is not a success: SageMaker's own refusal,

@@ -128,6 +128,24 @@ func TestNative(t *testing.T) {
 	}
 }
 
+// Containers have quirks as other compatible servers do.
+func TestQuirks(t *testing.T) {
+	up := fake.New(t)
+	a, err := sagemaker.New(provider.Target{
+		Name: "t", BaseURL: up.BaseURL(), Region: "eu-central-1", Quirks: provider.Quirks{MaxTokens: "max_tokens"},
+		AWS: provider.AWS{AccessKeyID: awstest.AccessKey, SecretAccessKey: secret.New(awstest.Secret)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.(io.Closer).Close() }()
+	r, limit := ask("e", "x"), int64(5)
+	r.Conversation.Sampling = &llmv1.Sampling{MaxOutputTokens: &limit}
+	if _, err := a.Generate(t.Context(), r); err != nil || !bytes.Contains(up.Last().Body, []byte(`"max_tokens":5`)) {
+		t.Errorf("sent %s, %v", up.Last().Body, err)
+	}
+}
+
 func TestEmbed(t *testing.T) {
 	up := fake.New(t)
 	got, err := adapter(t, up.BaseURL()).Embed(t.Context(), &provider.EmbedRequest{Model: "e", Inputs: []string{"a", "b c"}, Dimensions: 4})

@@ -89,13 +89,9 @@ func (d *ChunkDecoder) emit(e stream.Event) { d.events = append(d.events, e) }
 
 // event reads the payload of an event.
 func (d *ChunkDecoder) event(kind []byte) {
-	if d.Peek() != '{' {
-		d.Fail(jsonscan.ErrSyntax)
-		return
-	}
 	switch string(kind) {
 	case "messageStart":
-		d.Skip()
+		d.skipObject()
 		if !d.started {
 			d.started = true
 			d.emit(stream.Event{Kind: stream.Start})
@@ -112,9 +108,15 @@ func (d *ChunkDecoder) event(kind []byte) {
 		d.stop()
 	case "metadata":
 		d.metadata()
-	default:
+	default: // its payload need not even be JSON
+		d.At, d.withheld = len(d.Data), true
+	}
+}
+
+func (d *ChunkDecoder) skipObject() {
+	for d.Open('{'); d.Next('}'); {
+		d.Key()
 		d.Skip()
-		d.withheld = true
 	}
 }
 

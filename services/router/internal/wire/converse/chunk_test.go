@@ -169,6 +169,8 @@ func TestDecodeStreamRefuses(t *testing.T) {
 	for _, events := range [][]string{
 		{`messageStart `},
 		{`messageStart []`},
+		{start, `contentBlockStop 1`},
+		{start, `metadata "x"`},
 		{start, `contentBlockDelta {"contentBlockIndex":0,"delta":{"text":"a"}`},
 		{start, `contentBlockDelta {"contentBlockIndex":-1,"delta":{"text":"a"}}`},
 		{start, `contentBlockDelta {"contentBlockIndex":4096,"delta":{"text":"a"}}`},
@@ -189,6 +191,7 @@ func TestUnknownContentIsWithheld(t *testing.T) {
 		`contentBlockDelta {"contentBlockIndex":0,"delta":{"image":{"source":{"bytes":"bad"}}}}`,
 		`contentBlockStop {"contentBlockIndex":0}`,
 		`newThing {"text":"bad"}`,
+		`newer bad`,
 		`contentBlockDelta {"contentBlockIndex":1,"delta":{"text":"good"},"x":1}`,
 		`contentBlockStop {"contentBlockIndex":1}`,
 		`messageStop {"stopReason":"end_turn"}`,

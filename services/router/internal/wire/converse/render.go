@@ -1,6 +1,7 @@
 package converse
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -45,6 +46,8 @@ func (p place) revise(text string) (jsonscan.Edit, error) {
 	switch p.kind {
 	case quoted:
 		return jsonscan.Edit{Span: p.Span, Text: text, Order: 1}, nil
+	case encoded:
+		return jsonscan.Edit{Span: p.Span, Before: base64.StdEncoding.EncodeToString([]byte(text)), Order: 1}, nil
 	case input:
 		if !json.Valid([]byte(text)) {
 			return jsonscan.Edit{}, errs.Internal(errNotJSON)

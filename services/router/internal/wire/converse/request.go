@@ -66,6 +66,8 @@ const (
 	quoted
 	// input: a tool's input, as JSON.
 	input
+	// encoded: between the quotes of a string, as base64.
+	encoded
 	// result: a tool's result, as JSON or, if it is none, as a text.
 	result
 )

@@ -158,9 +158,7 @@ func (p *parser) cited(g *group, at *jsonscan.Path) error {
 			citations = readCitations(&p.Scanner)
 			return nil
 		}
-		return p.list(maxBlocks, in, func(in *jsonscan.Path) error {
-			return p.object(justTextNames, in, func(_ string, in *jsonscan.Path) error { return p.textBlock(g, in) })
-		})
+		return p.textList(g, in)
 	})
 	if from == len(g.parts) {
 		from--
@@ -173,18 +171,14 @@ func (p *parser) cited(g *group, at *jsonscan.Path) error {
 	return err
 }
 
-// searchResult reads a passage that the client found. Only its texts are
-// carried; where they come from is not.
+// searchResult reads a passage that the client found: as its texts, with where
+// it comes from.
 func (p *parser) searchResult(g *group, at *jsonscan.Path) error {
-	p.unexpressed(at)
-	var ignored string
 	return p.object(searchNames, at, func(name string, in *jsonscan.Path) error {
-		if name != "content" {
-			return p.text(&ignored, in)
+		if name == "content" {
+			return p.textList(g, in)
 		}
-		return p.list(maxBlocks, in, func(in *jsonscan.Path) error {
-			return p.object(justTextNames, in, func(_ string, in *jsonscan.Path) error { return p.textBlock(g, in) })
-		})
+		return p.textBlock(g, in)
 	})
 }
 

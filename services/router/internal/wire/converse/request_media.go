@@ -2,6 +2,7 @@ package converse
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
@@ -12,7 +13,7 @@ const maxBlob = 20 << 20
 
 var (
 	mediaNames  = jsonscan.Names{"format", "source"}
-	fileNames   = jsonscan.Names{"format", "name", "source"}
+	fileNames   = jsonscan.Names{"format", "name", "context", "source"}
 	sourceNames = jsonscan.Names{"bytes", "s3Location"}
 	textSources = jsonscan.Names{"bytes", "s3Location", "text", "content"}
 	objectNames = jsonscan.Names{"uri"}
@@ -26,7 +27,7 @@ func (p *parser) media(g *group, known []format, at *jsonscan.Path) error {
 		if member == "format" {
 			return p.text(&name, in)
 		}
-		return p.source(sourceNames, blob, in)
+		return p.source(blob, in)
 	})
 	if err != nil || p.Err != nil {
 		return err
@@ -45,91 +46,99 @@ func (p *parser) media(g *group, known []format, at *jsonscan.Path) error {
 	return nil
 }
 
+// document reads a file. One that is text is carried as its texts, with its name
+// before them, so that they are looked at like any other.
 func (p *parser) document(g *group, at *jsonscan.Path) error {
-	var name string
+	var format string
+	var name, context, texts group
 	out := &llmv1.Document{Blob: &llmv1.Blob{}}
+	var where jsonscan.Span
 	err := p.object(fileNames, at, func(member string, in *jsonscan.Path) error {
 		switch member {
 		case "format":
-			return p.text(&name, in)
+			return p.text(&format, in)
 		case "name":
-			return p.text(&out.Title, in)
+			return p.textBlock(&name, in)
+		case "context":
+			return p.textBlock(&context, in)
 		default:
-			return p.source(textSources, out.GetBlob(), in)
+			return p.object(textSources, in, func(member string, in *jsonscan.Path) error {
+				if out.GetBlob().GetSource() != nil || len(texts.parts) > 0 {
+					return in.Invalid("must be the only source")
+				}
+				start := p.ValueStart()
+				err := p.sourceMember(member, out.GetBlob(), &texts, in)
+				where = jsonscan.Span{Start: start + 1, End: p.At - 1} // within the quotes
+				return err
+			})
 		}
 	})
 	if err != nil || p.Err != nil {
 		return err
 	}
-	if out.GetBlob().GetSource() == nil {
+	if out.GetBlob().GetSource() == nil && len(texts.parts) == 0 {
 		return (&jsonscan.Path{Parent: at, Name: "source"}).Invalid("is required")
 	}
-	if name == "" {
-		name = "txt" // what a text or a list of texts is
-		if out.GetBlob().GetMediaType() == "" {
-			name = "pdf"
-		}
+	if format == "" {
+		format = fileFormats[0].name
 	}
-	if out.Blob.MediaType = mediaOf(fileFormats, name); out.GetBlob().GetMediaType() == "" {
+	if out.Blob.MediaType = mediaOf(fileFormats, format); out.GetBlob().GetMediaType() == "" {
 		return (&jsonscan.Path{Parent: at, Name: "format"}).Invalid("must be pdf, csv, doc, docx, xls, xlsx, html, txt or md")
 	}
-	g.add(&llmv1.Part{Content: &llmv1.Part_Document{Document: out}})
+	if data := out.GetBlob().GetData(); len(data) > 0 && strings.HasPrefix(out.GetBlob().GetMediaType(), "text/") && utf8.Valid(data) {
+		texts.add(newText(string(data)), place{Span: where, kind: encoded})
+	}
+	if len(texts.parts) == 0 {
+		if len(name.parts) > 0 {
+			out.Title = name.parts[0].GetText().GetText()
+		}
+		g.parts, g.texts = append(g.parts, context.parts...), append(g.texts, context.texts...)
+		g.add(&llmv1.Part{Content: &llmv1.Part_Document{Document: out}})
+		return nil
+	}
+	for _, of := range []group{name, context, texts} {
+		g.parts, g.texts = append(g.parts, of.parts...), append(g.texts, of.texts...)
+	}
 	return nil
 }
 
-// source reads where a blob's bytes are.
-func (p *parser) source(known jsonscan.Names, blob *llmv1.Blob, at *jsonscan.Path) error {
-	set := func(source *llmv1.Blob, in *jsonscan.Path) error {
+// source reads where a picture's or a recording's bytes are.
+func (p *parser) source(blob *llmv1.Blob, at *jsonscan.Path) error {
+	return p.object(sourceNames, at, func(name string, in *jsonscan.Path) error {
 		if blob.GetSource() != nil {
 			return in.Invalid("must be the only source")
 		}
-		blob.Source, blob.MediaType = source.GetSource(), source.GetMediaType()
-		return nil
-	}
-	return p.object(known, at, func(name string, in *jsonscan.Path) error {
-		switch name {
-		case "bytes":
-			data, err := p.blob(in)
-			if err != nil {
-				return err
-			}
-			return set(&llmv1.Blob{Source: &llmv1.Blob_Data{Data: data}}, in)
-		case "s3Location":
-			var uri string
-			if err := p.object(objectNames, in, func(_ string, in *jsonscan.Path) error { return p.text(&uri, in) }); err != nil {
-				return err
-			}
-			if p.Err == nil && (!strings.HasPrefix(uri, "s3://") || len(uri) > 1024) {
-				return (&jsonscan.Path{Parent: in, Name: "uri"}).Invalid("must be an s3: address of at most 1024 characters")
-			}
-			return set(&llmv1.Blob{Source: &llmv1.Blob_Uri{Uri: uri}}, in)
-		default:
-			text, err := p.plain(name, in)
-			if err != nil || p.Err != nil {
-				return err
-			}
-			if text == "" || len(text) > maxBlob {
-				return in.Invalid("must have 1 to %d bytes", maxBlob)
-			}
-			return set(&llmv1.Blob{Source: &llmv1.Blob_Data{Data: []byte(text)}, MediaType: "text/plain"}, in)
-		}
+		return p.sourceMember(name, blob, nil, in)
 	})
 }
 
-// plain reads a document that is a text, or a list of texts.
-func (p *parser) plain(name string, at *jsonscan.Path) (string, error) {
-	var one string
-	if name == "text" {
-		err := p.text(&one, at)
-		return one, err
-	}
-	var all []string
-	err := p.list(maxBlocks, at, func(in *jsonscan.Path) error {
-		return p.object(justTextNames, in, func(_ string, in *jsonscan.Path) error {
-			err := p.text(&one, in)
-			all = append(all, one)
+// sourceMember reads bytes, an address, or the texts of a document.
+func (p *parser) sourceMember(name string, blob *llmv1.Blob, texts *group, at *jsonscan.Path) error {
+	switch name {
+	case "bytes":
+		data, err := p.blob(at)
+		blob.Source = &llmv1.Blob_Data{Data: data}
+		return err
+	case "s3Location":
+		var uri string
+		if err := p.object(objectNames, at, func(_ string, in *jsonscan.Path) error { return p.text(&uri, in) }); err != nil {
 			return err
-		})
+		}
+		if p.Err == nil && (!strings.HasPrefix(uri, "s3://") || len(uri) > 1024) {
+			return (&jsonscan.Path{Parent: at, Name: "uri"}).Invalid("must be an s3: address of at most 1024 characters")
+		}
+		blob.Source = &llmv1.Blob_Uri{Uri: uri}
+		return nil
+	case "text":
+		return p.textBlock(texts, at)
+	default:
+		return p.textList(texts, at)
+	}
+}
+
+// textList reads a list of objects that hold texts.
+func (p *parser) textList(g *group, at *jsonscan.Path) error {
+	return p.list(maxBlocks, at, func(in *jsonscan.Path) error {
+		return p.object(justTextNames, in, func(_ string, in *jsonscan.Path) error { return p.textBlock(g, in) })
 	})
-	return strings.Join(all, "\n\n"), err
 }

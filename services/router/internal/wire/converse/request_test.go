@@ -26,6 +26,7 @@ const fullRequest = `{
       {"audio": {"format": "wav", "source": {"bytes": "AQID"}}},
       {"document": {"format": "pdf", "name": "paper", "source": {"bytes": "AQID"}}},
       {"document": {"name": "note", "source": {"text": "Gr\u00fc\u00dfe"}}},
+      {"document": {"context": "why", "format": "csv", "source": {"bytes": "YSxi"}, "name": "data"}},
       {"guardContent": {"text": {"text": "guard me", "qualifiers": []}}},
       {"cachePoint": {"type": "default", "ttl": "1h"}}], "role": "user"},
     {"role": "assistant", "content": [
@@ -59,7 +60,8 @@ messages { role: ROLE_USER
   parts { image { blob { uri: "s3://b/k.jpg" media_type: "image/jpeg" } } }
   parts { audio { blob { data: "\001\002\003" media_type: "audio/wav" } } }
   parts { document { blob { data: "\001\002\003" media_type: "application/pdf" } title: "paper" } }
-  parts { document { blob { data: "Grüße" media_type: "text/plain" } title: "note" } }
+  parts { text { text: "note" } } parts { text { text: "Grüße" } }
+  parts { text { text: "data" } } parts { text { text: "why" } } parts { text { text: "a,b" } }
   parts { text { text: "guard me" } }
   parts { cache_point { ttl: "1h" } } }
 messages { role: ROLE_ASSISTANT
@@ -123,6 +125,8 @@ func checkTexts(t testing.TB, r *Request, c *llmv1.Conversation) {
 			got = ""
 		case quoted:
 			got = string(jsonscan.AppendUnescaped(nil, []byte(got)))
+		case encoded:
+			got = string(decode(got))
 		case result:
 			got = string(plainJSON([]byte(got)))
 		}
@@ -145,7 +149,7 @@ func TestUnexpressed(t *testing.T) {
 		{`{` + hi + `,"toolConfig":{"tools":[{"systemTool":{"name":"nova_grounding"}}]}}`, []string{"toolConfig.tools[0].systemTool"}},
 		{`{` + hi + `,"outputConfig":{"effort":"max"}}`, []string{"outputConfig.effort"}},
 		{`{` + hi + `,"new,\u0001thing":1}`, []string{"new??thing"}},
-		{`{"messages":[{"role":"user","content":[{"document":{"name":"n","context":"c","citations":{"enabled":true},"source":{"content":[{"text":"a"},{"text":"b"}]}}},{"searchResult":{"source":"s","title":"t","content":[{"text":"found"}]}},{"image":{"format":"png","source":{"s3Location":{"uri":"s3://b/k","bucketOwner":"1"}}}}]}]}`, []string{"messages[0].content[0].document.context", "messages[0].content[0].document.citations", "messages[0].content[1].searchResult", "messages[0].content[2].image.source.s3Location.bucketOwner"}},
+		{`{"messages":[{"role":"user","content":[{"document":{"name":"n","context":"c","citations":{"enabled":true},"source":{"content":[{"text":"a"},{"text":"b"}]}}},{"searchResult":{"source":"s","title":"t","content":[{"text":"found"}]}},{"image":{"format":"png","source":{"s3Location":{"uri":"s3://b/k","bucketOwner":"1"}}}}]}]}`, []string{"messages[0].content[0].document.citations", "messages[0].content[2].image.source.s3Location.bucketOwner"}},
 	} {
 		r, c := parse(t, test.body)
 		if got := r.Unexpressed(); !slices.Equal(got, test.want) {
@@ -257,6 +261,11 @@ func TestRender(t *testing.T) {
 			`{"x":1,"messages":[{"role":"user","content":[{"text":"my [X]\""}]},{"role":"assistant","content":[{"toolUse":{"toolUseId":"c","name":"f","input":{"a":"[X]"}}}]},{"role":"user","content":[{"toolResult":{"toolUseId":"c","content":[{"text":"gone \"it\"","n":null},{"json":["[X]"]}]}}]}]}`,
 			provider.Request{Revisions: map[int]string{0: `my [X]"`, 1: `{"a":"[X]"}`, 2: `gone "it"`, 3: `["[X]"]`}},
 		},
+		{
+			"revised documents", `{"messages":[{"role":"user","content":[{"document":{"format":"txt","name":"n","source":{"bytes":"YQ=="}}},{"searchResult":{"source":"s","title":"t","content":[{"text":"c"}]}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"document":{"format":"txt","name":"n","source":{"bytes":"W1hd"}}},{"searchResult":{"source":"s","title":"t","content":[{"text":"[X]"}]}}]}]}`,
+			provider.Request{Revisions: map[int]string{1: "[X]", 4: "[X]"}},
+		},
 		{"context", `{` + m + `}`, `{"messages":[{"role":"user","content":[{"text":"C\n"},{"text":"hi"}]}]}`, provider.Request{Context: "C\n"}},
 		{
 			"context behind results", `{"messages":[{"role":"user","content":[{"toolResult":{"toolUseId":"c","content":[]}},{"text":"hi"}]}]}`,
@@ -334,7 +343,7 @@ func FuzzRequest(f *testing.F) {
 		text = strings.ToValidUTF8(text, "\uFFFD")
 		revisions := map[int]string{}
 		for i, at := range r.texts {
-			if at.kind == quoted || at.kind == result {
+			if at.kind == quoted || at.kind == result || at.kind == encoded && text != "" {
 				revisions[i] = text
 			}
 		}
