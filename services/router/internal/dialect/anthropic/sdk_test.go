@@ -336,10 +336,16 @@ func TestSDKReadsEveryOrder(t *testing.T) {
 	var out []byte
 	e := wire.NewChunkEncoder(nil)
 	for _, ev := range []stream.Event{
-		{Kind: stream.Start, ID: "x", Model: "m"}, {Kind: stream.Text, Delta: []byte("a")}, {Kind: stream.PartStop},
-		{Kind: stream.PartStart, Index: 1, Part: call(1)}, {Kind: stream.PartStart, Index: 2, Part: call(2)},
-		{Kind: stream.ToolArguments, Index: 2, Delta: []byte(`{"b":`)}, {Kind: stream.ToolArguments, Index: 1, Delta: []byte(`{"a":1}`)},
-		{Kind: stream.ToolArguments, Index: 2, Delta: []byte(`2}`)}, {Kind: stream.PartStop, Index: 1}, {Kind: stream.PartStop, Index: 2},
+		{Kind: stream.Start, ID: "x", Model: "m"},
+		{Kind: stream.Text, Delta: []byte("a")},
+		{Kind: stream.PartStop},
+		{Kind: stream.PartStart, Index: 1, Part: call(1)},
+		{Kind: stream.PartStart, Index: 2, Part: call(2)},
+		{Kind: stream.ToolArguments, Index: 2, Delta: []byte(`{"b":`)},
+		{Kind: stream.ToolArguments, Index: 1, Delta: []byte(`{"a":1}`)},
+		{Kind: stream.ToolArguments, Index: 2, Delta: []byte(`2}`)},
+		{Kind: stream.PartStop, Index: 1},
+		{Kind: stream.PartStop, Index: 2},
 		{Kind: stream.Finish, Reason: llmv1.FinishReason_FINISH_REASON_TOOL_CALLS},
 		{Kind: stream.Usage, Tokens: &llmv1.Usage{InputTokens: 3, OutputTokens: 4, ReasoningTokens: 5}},
 	} {

@@ -21,8 +21,8 @@ var budgeted = []string{
 	"claude-sonnet-4-2", "claude-sonnet-4-5", "claude-sonnet-4@", "claude-haiku-4-5",
 }
 
-// minBudget is the least that the provider takes; the others are those that it
-// recommends to begin with, each four times the one before.
+// minBudget is the least that the provider takes. The others are choices of
+// ours, far enough apart to make a difference; capability.Effort turns them back.
 const minBudget = 1024
 
 var budgets = map[llmv1.Reasoning_Effort]int64{
