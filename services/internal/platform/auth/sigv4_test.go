@@ -26,6 +26,7 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
+	"github.com/tollgate/tollgate/services/internal/providertest/awstest"
 )
 
 const (
@@ -111,7 +112,7 @@ func (e *edge) seen() (path string, err error) {
 func converse(t *testing.T, e *edge, model string, provider aws.CredentialsProvider) error {
 	t.Helper()
 	client := bedrockruntime.New(bedrockruntime.Options{
-		Region: "eu-central-1", BaseEndpoint: aws.String(e.URL + "/bedrock"), HTTPClient: e.Client(),
+		Region: "eu-central-1", BaseEndpoint: aws.String(e.URL + "/bedrock"), HTTPClient: awstest.Over(e.Client().Transport),
 		Credentials: provider, RetryMaxAttempts: 1,
 	})
 	_, err := client.Converse(t.Context(), &bedrockruntime.ConverseInput{

@@ -11,16 +11,19 @@ import (
 // which is an error there, and the connection is closed under the response. A
 // server on the same machine is fast enough for that to happen once in some
 // thousand calls. Without WriteTo the body's Read is asked, which is sound.
-func HTTPClient() *http.Client { return &http.Client{Transport: steady{}} }
+func HTTPClient() *http.Client { return Over(http.DefaultTransport) }
 
-type steady struct{}
+// Over is HTTPClient on another transport, such as that of a test's TLS server.
+func Over(next http.RoundTripper) *http.Client { return &http.Client{Transport: steady{next}} }
+
+type steady struct{ next http.RoundTripper }
 
 // RoundTrip hides the body's WriteTo.
-func (steady) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s steady) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		again := *r
 		again.Body = struct{ io.ReadCloser }{r.Body}
 		r = &again
 	}
-	return http.DefaultTransport.RoundTrip(r)
+	return s.next.RoundTrip(r)
 }

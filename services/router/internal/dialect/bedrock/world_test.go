@@ -24,6 +24,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/httpserver"
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
 	"github.com/tollgate/tollgate/services/internal/providertest"
+	"github.com/tollgate/tollgate/services/internal/providertest/awstest"
 	dialect "github.com/tollgate/tollgate/services/router/internal/dialect/bedrock"
 	"github.com/tollgate/tollgate/services/router/internal/dialect/dialecttest"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
@@ -114,14 +115,14 @@ func signer() aws.CredentialsProvider {
 // runtime is the official client of the data plane; control that of the models.
 func (w *world) runtime(change ...func(*bedrockruntime.Options)) *bedrockruntime.Client {
 	return bedrockruntime.New(bedrockruntime.Options{
-		Region: "eu-central-1", BaseEndpoint: aws.String(w.server.URL + "/bedrock"), HTTPClient: w.server.Client(),
+		Region: "eu-central-1", BaseEndpoint: aws.String(w.server.URL + "/bedrock"), HTTPClient: awstest.Over(w.server.Client().Transport),
 		Credentials: signer(), RetryMaxAttempts: 1,
 	}, change...)
 }
 
 func (w *world) control(change ...func(*bedrock.Options)) *bedrock.Client {
 	return bedrock.New(bedrock.Options{
-		Region: "eu-central-1", BaseEndpoint: aws.String(w.server.URL + "/bedrock"), HTTPClient: w.server.Client(),
+		Region: "eu-central-1", BaseEndpoint: aws.String(w.server.URL + "/bedrock"), HTTPClient: awstest.Over(w.server.Client().Transport),
 		Credentials: signer(), RetryMaxAttempts: 1,
 	}, change...)
 }
