@@ -21,17 +21,18 @@ class Client:
         return read(self.sdk.responses.create(**parameters(ask)))
 
     def streamed(self, ask: Ask) -> Got:
-        kinds, deltas, arguments = [], [], {}
+        kinds, deltas, arguments, final = [], [], {}, None
         with self.sdk.responses.stream(**parameters(ask)) as stream:
             for event in stream:
                 kinds.append(event.type)
+                if event.type in ("response.completed", "response.incomplete"):
+                    final = event.response  # the SDK's helper knows only the first
                 if event.type == "response.output_text.delta":
                     deltas.append(event.delta)
                 if event.type == "response.function_call_arguments.delta":
                     arguments[event.item_id] = arguments.get(event.item_id, "") + event.delta
-            final = stream.get_final_response()
+        assert final and kinds[0] == "response.created" and kinds[-1] == f"response.{final.status}", kinds
         got = read(final)
-        assert kinds[0] == "response.created" and kinds[-1] in ("response.completed", "response.incomplete"), kinds
         assert "".join(deltas) == got.text, f"deltas {''.join(deltas)!r} make up {got.text!r}"
         whole = {item.id: item.arguments for item in final.output if item.type == "function_call"}
         assert arguments == whole, f"deltas {arguments} make up {whole}"
@@ -78,13 +79,15 @@ def items(ask: Ask) -> list:
 
 
 def read(answer) -> Got:
-    got = Got(text=answer.output_text, finish=answer.status, native=[])
+    got = Got(finish=answer.status, native=[])
     for item in answer.output:
         native = item.to_dict()
         native.pop("parsed_arguments", None)
         for part in native.get("content") or []:
             part.pop("parsed", None)
         got.native.append(native)
+        if item.type == "message":
+            got.text += "".join(part.text for part in item.content)
         if item.type == "function_call":
             got.calls.append(Call(item.call_id, item.name, json.loads(item.arguments)))
         if item.type == "reasoning":
