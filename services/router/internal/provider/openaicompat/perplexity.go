@@ -18,8 +18,8 @@ const PerplexityLacks = capability.Embeddings | capability.Tools | capability.To
 	capability.Seed | capability.Candidates | capability.JSONObject | capability.ParticipantNames | capability.EndUser
 
 // NewPerplexity makes the adapter of Perplexity; it is a provider.Factory. It
-// reports usage in every chunk unasked, bounds answers by max_tokens and takes
-// top_k. The sources that it lists become citations.
+// reports usage in every chunk unasked and bounds answers by max_tokens. The
+// sources that it lists become citations.
 func NewPerplexity(t provider.Target) (provider.Adapter, error) {
 	if t.BaseURL == "" {
 		t.BaseURL = PerplexityBaseURL

@@ -43,7 +43,11 @@ func (s *scanner) reasoningDetails(out []detail) []detail {
 		for s.Open('{'); s.Next('}'); {
 			switch string(s.Key()) {
 			case "text", "summary":
-				if t := s.OptionalText(); t.Start != 0 {
+				t := s.OptionalText()
+				if one.text.Start != 0 && t.Start != 0 { // both: neither may pass unseen
+					out = append(out, detail{index: one.index, text: one.text})
+				}
+				if t.Start != 0 {
 					one.text = t
 				}
 			case "signature":

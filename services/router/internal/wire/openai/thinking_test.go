@@ -96,6 +96,13 @@ func TestThinkingThatDiffers(t *testing.T) {
 	}
 }
 
+func TestDetailWithTwoTexts(t *testing.T) {
+	_, c, err := ParseRequest([]byte(`{"model":"m","messages":[{"role":"assistant","content":"c","reasoning_details":[{"summary":"a","text":"b"}]}]}`))
+	if parts := c.GetMessages()[0].GetParts(); err != nil || len(parts) != 3 || parts[0].GetThinking().GetText() != "a" || parts[1].GetThinking().GetText() != "b" {
+		t.Errorf("got %v, %v", c, err)
+	}
+}
+
 func TestDecodeThinkingChunks(t *testing.T) {
 	tests := []struct {
 		name   string
