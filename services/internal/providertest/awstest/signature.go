@@ -26,7 +26,7 @@ const (
 // maxSkew is how far a client's clock may be off.
 const maxSkew = 5 * time.Minute
 
-var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$`)
+var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request, ?SignedHeaders=([a-z0-9:;-]+), ?Signature=([0-9a-f]{64})$`)
 
 // Door is who may come in.
 type Door struct {
@@ -69,7 +69,7 @@ func (d Door) Check(r *http.Request, body []byte) (region string, fault *Fault) 
 		return "", &Fault{Status: http.StatusForbidden, Kind: "InvalidSignatureException", Message: "Credential should be scoped to correct service: '" + d.Service + "'."}
 	case time.Since(at).Abs() > maxSkew:
 		return "", &Fault{Status: http.StatusForbidden, Kind: "InvalidSignatureException", Message: "Signature expired: " + r.Header.Get("X-Amz-Date")}
-	case !slices.Contains(signed, "host") || !slices.Contains(signed, "x-amz-date") || !slices.IsSorted(signed):
+	case !slices.Contains(signed, "host") && !slices.Contains(signed, authority) || !slices.Contains(signed, "x-amz-date") || !slices.IsSorted(signed):
 		return "", &Fault{Status: http.StatusForbidden, Kind: "IncompleteSignatureException", Message: "'Host' and 'X-Amz-Date' must be signed"}
 	case sent != "" && sent != hash:
 		return "", &Fault{Status: http.StatusForbidden, Kind: "InvalidSignatureException", Message: "The provided 'x-amz-content-sha256' header does not match what was computed."}
@@ -81,8 +81,14 @@ func (d Door) Check(r *http.Request, body []byte) (region string, fault *Fault) 
 	return m[3], nil
 }
 
+// authority is the host's name in HTTP/2, by which some SDKs sign it there.
+const authority = ":authority"
+
 // sign signs what the client says it signed, and nothing else.
 func sign(r *http.Request, names []string, who aws.Credentials, hash, service, region string, at time.Time) (string, error) {
+	if slices.Contains(names, authority) {
+		return signHTTP2(r, names, who, hash, service, region, at), nil
+	}
 	again := &http.Request{Method: r.Method, URL: r.URL, Host: r.Host, Header: http.Header{}}
 	address := *r.URL
 	address.Scheme, address.Host = "http", r.Host
