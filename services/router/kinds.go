@@ -3,9 +3,12 @@ package router
 import (
 	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/provider/anthropic"
+	"github.com/tollgate/tollgate/services/router/internal/provider/awsauth"
+	"github.com/tollgate/tollgate/services/router/internal/provider/bedrock"
 	"github.com/tollgate/tollgate/services/router/internal/provider/builtin"
 	"github.com/tollgate/tollgate/services/router/internal/provider/gemini"
 	"github.com/tollgate/tollgate/services/router/internal/provider/openaicompat"
+	"github.com/tollgate/tollgate/services/router/internal/provider/sagemaker"
 	"github.com/tollgate/tollgate/services/router/internal/target"
 )
 
@@ -23,8 +26,10 @@ func kinds() map[string]target.Kind {
 		"anthropic": {
 			New: anthropic.New, Dialect: "anthropic", Lacks: capability.Embeddings,
 		},
-		"gemini":  {New: gemini.New, Dialect: "gemini"},
-		"vertex":  {New: gemini.NewVertex, Dialect: "gemini"},
-		"builtin": {New: builtin.New, Lacks: capability.Embeddings | capability.Images | capability.Documents | capability.Audio},
+		"gemini":    {New: gemini.New, Dialect: "gemini", Validate: gemini.Validate},
+		"vertex":    {New: gemini.NewVertex, Dialect: "gemini", Validate: gemini.ValidateVertex},
+		"bedrock":   {New: bedrock.New, Dialect: "converse", Validate: awsauth.Validate},
+		"sagemaker": {New: sagemaker.New, Dialect: "openai", Validate: awsauth.Validate},
+		"builtin":   {New: builtin.New, Lacks: capability.Embeddings | capability.Images | capability.Documents | capability.Audio},
 	}
 }

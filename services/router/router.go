@@ -166,7 +166,9 @@ func (s *Service) Reload(cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("reload router: %w", err)
 	}
+	before := s.pipeline.World()
 	s.pipeline.Replace(world)
+	target.Retire(before.Targets, world.Targets)
 	if s.config.section() != cfg.section() {
 		s.log.Warn("the section router has changed; that takes effect at the next start")
 	}
@@ -182,6 +184,7 @@ func (s *Service) Ready(context.Context) error { return s.spool.Writable() }
 func (s *Service) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.drain)
 	defer cancel()
+	target.Retire(s.pipeline.World().Targets, nil)
 	if err := s.spool.Close(ctx); err != nil {
 		return fmt.Errorf("stop router: %w", err)
 	}

@@ -76,7 +76,7 @@ func (x TargetHealth_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TargetHealth_State.Descriptor instead.
 func (TargetHealth_State) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{18, 0}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{19, 0}
 }
 
 // RequestOptions are what a caller may ask of the gateway itself.
@@ -1255,7 +1255,10 @@ type Target struct {
 	// The models that it serves; "*" stands for any.
 	Models []string `protobuf:"bytes,4,rep,name=models,proto3" json:"models,omitempty"`
 	// Its health.
-	Health        *TargetHealth `protobuf:"bytes,5,opt,name=health,proto3" json:"health,omitempty"`
+	Health *TargetHealth `protobuf:"bytes,5,opt,name=health,proto3" json:"health,omitempty"`
+	// What its provider offers in its region, as the provider said last; empty if
+	// it does not say.
+	Offerings     []*Offering `protobuf:"bytes,6,rep,name=offerings,proto3" json:"offerings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1325,6 +1328,122 @@ func (x *Target) GetHealth() *TargetHealth {
 	return nil
 }
 
+func (x *Target) GetOfferings() []*Offering {
+	if x != nil {
+		return x.Offerings
+	}
+	return nil
+}
+
+// Offering is a model that a provider offers in a region.
+type Offering struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name that a target asks for, for example "anthropic.claude-sonnet-4-5-20250929-v1:0".
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Its name for people.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Where it is offered, for example "eu-west-1".
+	Region string `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
+	// What it reads, for example "TEXT" and "IMAGE".
+	Inputs []string `protobuf:"bytes,4,rep,name=inputs,proto3" json:"inputs,omitempty"`
+	// What it writes.
+	Outputs []string `protobuf:"bytes,5,rep,name=outputs,proto3" json:"outputs,omitempty"`
+	// True if it answers in a stream.
+	Streams bool `protobuf:"varint,6,opt,name=streams,proto3" json:"streams,omitempty"`
+	// How it can be asked: "ON_DEMAND", "PROVISIONED", "INFERENCE_PROFILE".
+	Inference []string `protobuf:"bytes,7,rep,name=inference,proto3" json:"inference,omitempty"`
+	// "ACTIVE", or "LEGACY" if it will be withdrawn.
+	Lifecycle     string `protobuf:"bytes,8,opt,name=lifecycle,proto3" json:"lifecycle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Offering) Reset() {
+	*x = Offering{}
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Offering) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Offering) ProtoMessage() {}
+
+func (x *Offering) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Offering.ProtoReflect.Descriptor instead.
+func (*Offering) Descriptor() ([]byte, []int) {
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Offering) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Offering) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Offering) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *Offering) GetInputs() []string {
+	if x != nil {
+		return x.Inputs
+	}
+	return nil
+}
+
+func (x *Offering) GetOutputs() []string {
+	if x != nil {
+		return x.Outputs
+	}
+	return nil
+}
+
+func (x *Offering) GetStreams() bool {
+	if x != nil {
+		return x.Streams
+	}
+	return false
+}
+
+func (x *Offering) GetInference() []string {
+	if x != nil {
+		return x.Inference
+	}
+	return nil
+}
+
+func (x *Offering) GetLifecycle() string {
+	if x != nil {
+		return x.Lifecycle
+	}
+	return ""
+}
+
 // TargetHealth is what the router saw of a target since it started.
 type TargetHealth struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1348,7 +1467,7 @@ type TargetHealth struct {
 
 func (x *TargetHealth) Reset() {
 	*x = TargetHealth{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[18]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1479,7 @@ func (x *TargetHealth) String() string {
 func (*TargetHealth) ProtoMessage() {}
 
 func (x *TargetHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[18]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1492,7 @@ func (x *TargetHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetHealth.ProtoReflect.Descriptor instead.
 func (*TargetHealth) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TargetHealth) GetState() TargetHealth_State {
@@ -1438,7 +1557,7 @@ type EmbedResponse_Embedding struct {
 
 func (x *EmbedResponse_Embedding) Reset() {
 	*x = EmbedResponse_Embedding{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[19]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1569,7 @@ func (x *EmbedResponse_Embedding) String() string {
 func (*EmbedResponse_Embedding) ProtoMessage() {}
 
 func (x *EmbedResponse_Embedding) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[19]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1582,13 +1701,23 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"s\n" +
 	"\x13ListTargetsResponse\x124\n" +
 	"\atargets\x18\x01 \x03(\v2\x1a.tollgate.router.v1.TargetR\atargets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa2\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xde\x01\n" +
 	"\x06Target\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x16\n" +
 	"\x06region\x18\x03 \x01(\tR\x06region\x12\x16\n" +
 	"\x06models\x18\x04 \x03(\tR\x06models\x128\n" +
-	"\x06health\x18\x05 \x01(\v2 .tollgate.router.v1.TargetHealthR\x06health\"\xca\x03\n" +
+	"\x06health\x18\x05 \x01(\v2 .tollgate.router.v1.TargetHealthR\x06health\x12:\n" +
+	"\tofferings\x18\x06 \x03(\v2\x1c.tollgate.router.v1.OfferingR\tofferings\"\xd6\x01\n" +
+	"\bOffering\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n" +
+	"\x06region\x18\x03 \x01(\tR\x06region\x12\x16\n" +
+	"\x06inputs\x18\x04 \x03(\tR\x06inputs\x12\x18\n" +
+	"\aoutputs\x18\x05 \x03(\tR\aoutputs\x12\x18\n" +
+	"\astreams\x18\x06 \x01(\bR\astreams\x12\x1c\n" +
+	"\tinference\x18\a \x03(\tR\tinference\x12\x1c\n" +
+	"\tlifecycle\x18\b \x01(\tR\tlifecycle\"\xca\x03\n" +
 	"\fTargetHealth\x12<\n" +
 	"\x05state\x18\x01 \x01(\x0e2&.tollgate.router.v1.TargetHealth.StateR\x05state\x12\x1a\n" +
 	"\battempts\x18\x02 \x01(\x03R\battempts\x12\x1a\n" +
@@ -1624,7 +1753,7 @@ func file_tollgate_router_v1_router_proto_rawDescGZIP() []byte {
 }
 
 var file_tollgate_router_v1_router_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_router_v1_router_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_tollgate_router_v1_router_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_tollgate_router_v1_router_proto_goTypes = []any{
 	(TargetHealth_State)(0),         // 0: tollgate.router.v1.TargetHealth.State
 	(*RequestOptions)(nil),          // 1: tollgate.router.v1.RequestOptions
@@ -1645,59 +1774,61 @@ var file_tollgate_router_v1_router_proto_goTypes = []any{
 	(*ListTargetsRequest)(nil),      // 16: tollgate.router.v1.ListTargetsRequest
 	(*ListTargetsResponse)(nil),     // 17: tollgate.router.v1.ListTargetsResponse
 	(*Target)(nil),                  // 18: tollgate.router.v1.Target
-	(*TargetHealth)(nil),            // 19: tollgate.router.v1.TargetHealth
-	(*EmbedResponse_Embedding)(nil), // 20: tollgate.router.v1.EmbedResponse.Embedding
-	(*v1.Conversation)(nil),         // 21: tollgate.llm.v1.Conversation
-	(*v1.Completion)(nil),           // 22: tollgate.llm.v1.Completion
-	(*v1.StreamEvent)(nil),          // 23: tollgate.llm.v1.StreamEvent
-	(*v1.GuardrailNotice)(nil),      // 24: tollgate.llm.v1.GuardrailNotice
-	(*v1.Citation)(nil),             // 25: tollgate.llm.v1.Citation
-	(*v1.Usage)(nil),                // 26: tollgate.llm.v1.Usage
-	(*timestamppb.Timestamp)(nil),   // 27: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 28: google.protobuf.Duration
+	(*Offering)(nil),                // 19: tollgate.router.v1.Offering
+	(*TargetHealth)(nil),            // 20: tollgate.router.v1.TargetHealth
+	(*EmbedResponse_Embedding)(nil), // 21: tollgate.router.v1.EmbedResponse.Embedding
+	(*v1.Conversation)(nil),         // 22: tollgate.llm.v1.Conversation
+	(*v1.Completion)(nil),           // 23: tollgate.llm.v1.Completion
+	(*v1.StreamEvent)(nil),          // 24: tollgate.llm.v1.StreamEvent
+	(*v1.GuardrailNotice)(nil),      // 25: tollgate.llm.v1.GuardrailNotice
+	(*v1.Citation)(nil),             // 26: tollgate.llm.v1.Citation
+	(*v1.Usage)(nil),                // 27: tollgate.llm.v1.Usage
+	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 29: google.protobuf.Duration
 }
 var file_tollgate_router_v1_router_proto_depIdxs = []int32{
-	21, // 0: tollgate.router.v1.GenerateRequest.conversation:type_name -> tollgate.llm.v1.Conversation
+	22, // 0: tollgate.router.v1.GenerateRequest.conversation:type_name -> tollgate.llm.v1.Conversation
 	1,  // 1: tollgate.router.v1.GenerateRequest.options:type_name -> tollgate.router.v1.RequestOptions
-	22, // 2: tollgate.router.v1.GenerateResponse.completion:type_name -> tollgate.llm.v1.Completion
+	23, // 2: tollgate.router.v1.GenerateResponse.completion:type_name -> tollgate.llm.v1.Completion
 	6,  // 3: tollgate.router.v1.GenerateResponse.report:type_name -> tollgate.router.v1.RequestReport
-	21, // 4: tollgate.router.v1.StreamGenerateRequest.conversation:type_name -> tollgate.llm.v1.Conversation
+	22, // 4: tollgate.router.v1.StreamGenerateRequest.conversation:type_name -> tollgate.llm.v1.Conversation
 	1,  // 5: tollgate.router.v1.StreamGenerateRequest.options:type_name -> tollgate.router.v1.RequestOptions
-	23, // 6: tollgate.router.v1.StreamGenerateResponse.event:type_name -> tollgate.llm.v1.StreamEvent
+	24, // 6: tollgate.router.v1.StreamGenerateResponse.event:type_name -> tollgate.llm.v1.StreamEvent
 	6,  // 7: tollgate.router.v1.StreamGenerateResponse.report:type_name -> tollgate.router.v1.RequestReport
-	24, // 8: tollgate.router.v1.RequestReport.guardrail_notices:type_name -> tollgate.llm.v1.GuardrailNotice
-	25, // 9: tollgate.router.v1.RequestReport.citations:type_name -> tollgate.llm.v1.Citation
+	25, // 8: tollgate.router.v1.RequestReport.guardrail_notices:type_name -> tollgate.llm.v1.GuardrailNotice
+	26, // 9: tollgate.router.v1.RequestReport.citations:type_name -> tollgate.llm.v1.Citation
 	14, // 10: tollgate.router.v1.RequestReport.decision:type_name -> tollgate.router.v1.RouteDecision
-	20, // 11: tollgate.router.v1.EmbedResponse.embeddings:type_name -> tollgate.router.v1.EmbedResponse.Embedding
-	26, // 12: tollgate.router.v1.EmbedResponse.usage:type_name -> tollgate.llm.v1.Usage
+	21, // 11: tollgate.router.v1.EmbedResponse.embeddings:type_name -> tollgate.router.v1.EmbedResponse.Embedding
+	27, // 12: tollgate.router.v1.EmbedResponse.usage:type_name -> tollgate.llm.v1.Usage
 	6,  // 13: tollgate.router.v1.EmbedResponse.report:type_name -> tollgate.router.v1.RequestReport
 	11, // 14: tollgate.router.v1.ListModelsResponse.models:type_name -> tollgate.router.v1.Model
-	21, // 15: tollgate.router.v1.ExplainRouteRequest.conversation:type_name -> tollgate.llm.v1.Conversation
+	22, // 15: tollgate.router.v1.ExplainRouteRequest.conversation:type_name -> tollgate.llm.v1.Conversation
 	14, // 16: tollgate.router.v1.ExplainRouteResponse.decision:type_name -> tollgate.router.v1.RouteDecision
 	15, // 17: tollgate.router.v1.RouteDecision.candidates:type_name -> tollgate.router.v1.RouteCandidate
 	18, // 18: tollgate.router.v1.ListTargetsResponse.targets:type_name -> tollgate.router.v1.Target
-	19, // 19: tollgate.router.v1.Target.health:type_name -> tollgate.router.v1.TargetHealth
-	0,  // 20: tollgate.router.v1.TargetHealth.state:type_name -> tollgate.router.v1.TargetHealth.State
-	27, // 21: tollgate.router.v1.TargetHealth.last_success_time:type_name -> google.protobuf.Timestamp
-	27, // 22: tollgate.router.v1.TargetHealth.last_failure_time:type_name -> google.protobuf.Timestamp
-	28, // 23: tollgate.router.v1.TargetHealth.mean_time_to_first_token:type_name -> google.protobuf.Duration
-	2,  // 24: tollgate.router.v1.RouterService.Generate:input_type -> tollgate.router.v1.GenerateRequest
-	4,  // 25: tollgate.router.v1.RouterService.StreamGenerate:input_type -> tollgate.router.v1.StreamGenerateRequest
-	7,  // 26: tollgate.router.v1.RouterService.Embed:input_type -> tollgate.router.v1.EmbedRequest
-	9,  // 27: tollgate.router.v1.RouterService.ListModels:input_type -> tollgate.router.v1.ListModelsRequest
-	12, // 28: tollgate.router.v1.RouterService.ExplainRoute:input_type -> tollgate.router.v1.ExplainRouteRequest
-	16, // 29: tollgate.router.v1.RouterService.ListTargets:input_type -> tollgate.router.v1.ListTargetsRequest
-	3,  // 30: tollgate.router.v1.RouterService.Generate:output_type -> tollgate.router.v1.GenerateResponse
-	5,  // 31: tollgate.router.v1.RouterService.StreamGenerate:output_type -> tollgate.router.v1.StreamGenerateResponse
-	8,  // 32: tollgate.router.v1.RouterService.Embed:output_type -> tollgate.router.v1.EmbedResponse
-	10, // 33: tollgate.router.v1.RouterService.ListModels:output_type -> tollgate.router.v1.ListModelsResponse
-	13, // 34: tollgate.router.v1.RouterService.ExplainRoute:output_type -> tollgate.router.v1.ExplainRouteResponse
-	17, // 35: tollgate.router.v1.RouterService.ListTargets:output_type -> tollgate.router.v1.ListTargetsResponse
-	30, // [30:36] is the sub-list for method output_type
-	24, // [24:30] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	20, // 19: tollgate.router.v1.Target.health:type_name -> tollgate.router.v1.TargetHealth
+	19, // 20: tollgate.router.v1.Target.offerings:type_name -> tollgate.router.v1.Offering
+	0,  // 21: tollgate.router.v1.TargetHealth.state:type_name -> tollgate.router.v1.TargetHealth.State
+	28, // 22: tollgate.router.v1.TargetHealth.last_success_time:type_name -> google.protobuf.Timestamp
+	28, // 23: tollgate.router.v1.TargetHealth.last_failure_time:type_name -> google.protobuf.Timestamp
+	29, // 24: tollgate.router.v1.TargetHealth.mean_time_to_first_token:type_name -> google.protobuf.Duration
+	2,  // 25: tollgate.router.v1.RouterService.Generate:input_type -> tollgate.router.v1.GenerateRequest
+	4,  // 26: tollgate.router.v1.RouterService.StreamGenerate:input_type -> tollgate.router.v1.StreamGenerateRequest
+	7,  // 27: tollgate.router.v1.RouterService.Embed:input_type -> tollgate.router.v1.EmbedRequest
+	9,  // 28: tollgate.router.v1.RouterService.ListModels:input_type -> tollgate.router.v1.ListModelsRequest
+	12, // 29: tollgate.router.v1.RouterService.ExplainRoute:input_type -> tollgate.router.v1.ExplainRouteRequest
+	16, // 30: tollgate.router.v1.RouterService.ListTargets:input_type -> tollgate.router.v1.ListTargetsRequest
+	3,  // 31: tollgate.router.v1.RouterService.Generate:output_type -> tollgate.router.v1.GenerateResponse
+	5,  // 32: tollgate.router.v1.RouterService.StreamGenerate:output_type -> tollgate.router.v1.StreamGenerateResponse
+	8,  // 33: tollgate.router.v1.RouterService.Embed:output_type -> tollgate.router.v1.EmbedResponse
+	10, // 34: tollgate.router.v1.RouterService.ListModels:output_type -> tollgate.router.v1.ListModelsResponse
+	13, // 35: tollgate.router.v1.RouterService.ExplainRoute:output_type -> tollgate.router.v1.ExplainRouteResponse
+	17, // 36: tollgate.router.v1.RouterService.ListTargets:output_type -> tollgate.router.v1.ListTargetsResponse
+	31, // [31:37] is the sub-list for method output_type
+	25, // [25:31] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_router_v1_router_proto_init() }
@@ -1711,7 +1842,7 @@ func file_tollgate_router_v1_router_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_router_v1_router_proto_rawDesc), len(file_tollgate_router_v1_router_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	settling "github.com/tollgate/tollgate/services/router/internal/settle"
+	"github.com/tollgate/tollgate/services/router/internal/target"
 )
 
 // Models lists the models that the caller may ask for, by name.
@@ -74,7 +75,19 @@ func (p *Pipeline) Targets() []*routerv1.Target {
 		}
 		targets = append(targets, &routerv1.Target{
 			Name: t.Name, Provider: t.Provider, Region: t.Region, Models: models, Health: t.Health.Report(),
+			Offerings: offerings(t),
 		})
 	}
 	return targets
+}
+
+func offerings(t *target.Target) []*routerv1.Offering {
+	var out []*routerv1.Offering
+	for _, o := range t.Offerings() {
+		out = append(out, &routerv1.Offering{
+			Model: o.Model, Title: o.Title, Region: o.Region, Inputs: o.Inputs, Outputs: o.Outputs,
+			Streams: o.Streams, Inference: o.Inference, Lifecycle: o.Lifecycle,
+		})
+	}
+	return out
 }

@@ -27,6 +27,13 @@ var (
 		field:   func(*Rejection, string) string { return "model" },
 		failure: llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND,
 	}
+	absent = &rule{
+		reason: func(r *Rejection, _ string) string {
+			return "the target's region " + r.Target.Region + " does not offer the model"
+		},
+		field:   func(*Rejection, string) string { return "model" },
+		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
+	}
 	unable = &rule{
 		reason: func(r *Rejection, _ string) string {
 			return "the target does not support " + r.Dropped.Content().String()
@@ -60,6 +67,8 @@ func objection(c *Candidate, e *Entry, q *Question) *rule {
 	switch {
 	case c.Model == "":
 		return unlisted
+	case !c.Target.MayOffer(c.Model):
+		return absent
 	case c.Dropped.Content() != capability.None:
 		return unable
 	case !e.DropUnsupported && (c.refused != capability.None || anyRefused(c.Unexpressed, q.Dialect)):

@@ -3,6 +3,7 @@ package target
 
 import (
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 
@@ -25,7 +26,8 @@ type Target struct {
 	// Health is what was seen of it.
 	Health *Health
 
-	also []string
+	also       []string
+	discoverer provider.Discoverer
 }
 
 // Kind is a provider that targets may have.
@@ -47,6 +49,41 @@ type Kind struct {
 // Passes says whether requests of a dialect go through as the client wrote them.
 func (t *Target) Passes(dialect string) bool {
 	return dialect != "" && (dialect == t.Dialect || slices.Contains(t.also, dialect))
+}
+
+// MayOffer says whether the target's provider offers a model where the target
+// computes; true as long as the provider has not said so.
+func (t *Target) MayOffer(model string) bool {
+	if t.discoverer == nil {
+		return true
+	}
+	known, offered := t.discoverer.Offers(model)
+	return offered || !known
+}
+
+// Offerings is what the provider offers where the target computes; nil if that
+// is not known.
+func (t *Target) Offerings() []provider.Offering {
+	if t.discoverer == nil {
+		return nil
+	}
+	return t.discoverer.Offerings()
+}
+
+// Retire ends what the adapters do by themselves that served before and do not
+// now. Requests under way are not disturbed.
+func Retire(before, now []*Target) {
+	used := make(map[io.Closer]bool, len(now))
+	for _, t := range now {
+		if c, ok := t.Adapter.(io.Closer); ok {
+			used[c] = true
+		}
+	}
+	for _, t := range before {
+		if c, ok := t.Adapter.(io.Closer); ok && !used[c] {
+			_ = c.Close() // drops idle connections; what is left goes by itself
+		}
+	}
 }
 
 // wire is what a target's wire format cannot express, but for what its quirks add.
@@ -99,6 +136,7 @@ func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target) ([]*T
 			}
 			t.Adapter = adapter
 		}
+		t.discoverer, _ = t.Adapter.(provider.Discoverer)
 		built = append(built, t)
 	}
 	return built, nil
