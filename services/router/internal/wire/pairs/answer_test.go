@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
@@ -36,6 +37,22 @@ func answeredOf(c *llmv1.Completion) (a answered) {
 	return a
 }
 
+// malformed says whether a call has arguments that no tool takes.
+func malformed(c *llmv1.Completion) bool {
+	for _, candidate := range c.GetCandidates() {
+		for _, p := range candidate.GetMessage().GetParts() {
+			if call := p.GetToolCall(); call != nil && !isObject(call.GetArguments()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isObject(arguments string) bool {
+	return json.Valid([]byte(arguments)) && strings.HasPrefix(strings.TrimSpace(arguments), "{")
+}
+
 // tokens writes the tokens that every format tells apart.
 func tokens(u *llmv1.Usage) string {
 	if u == nil {
@@ -66,6 +83,9 @@ func passOn(t testing.TB, from target, to client, raw []byte, must bool) {
 		t.Fatalf("%s: not JSON: %q", pair, out)
 	}
 	there, err := to.ear().decode(out)
+	if !must && malformed(c) {
+		return // some formats tell the client just that
+	}
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", pair, err, out)
 	}

