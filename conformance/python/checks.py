@@ -215,9 +215,9 @@ def bearer(matrix, gateway):
             region_name="us-east-1",
             config=Config(retries={"total_max_attempts": 1}),
         )
+        answer = sdk.converse(modelId=matrix["families"]["bedrock"]["model"], messages=[{"role": "user", "content": [{"text": "one"}]}])
     finally:
         del os.environ["AWS_BEARER_TOKEN_BEDROCK"]
-    answer = sdk.converse(modelId=matrix["families"]["bedrock"]["model"], messages=[{"role": "user", "content": [{"text": "one"}]}])
     same("text", answer["output"]["message"]["content"][0]["text"], "You said: one")
 
 
