@@ -53,7 +53,7 @@ func appendPartStop(dst []byte, ev *stream.Event, o *outgoing) (_ []byte, shown 
 	case ev.Signature != "" && slices.Contains(o.tools, ev.Index):
 		dst = append(dst, `"tool_calls":[{"index":`...)
 		dst = strconv.AppendInt(dst, o.tool(ev.Index), 10)
-		dst = append(dst, ',')
+		dst = append(dst, `,"function":{"arguments":""},`...) // SDKs ask for it in every piece of a call
 		dst = appendCallSignature(dst, ev.Signature)
 		return append(dst, `}]`...), true
 	case ev.Signature != "":
