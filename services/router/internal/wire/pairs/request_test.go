@@ -75,6 +75,17 @@ func (a *asked) parts(parts []*llmv1.Part) {
 
 func written(b *llmv1.Blob) string { return string(b.GetData()) + b.GetUri() }
 
+func broken(c *llmv1.Conversation) bool {
+	for _, m := range c.GetMessages() {
+		for _, p := range m.GetParts() {
+			if call := p.GetToolCall(); call != nil && !isObject(call.GetArguments()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // stripped is the conversation as an adapter gets it; false if the target would
 // not be asked, because it lacks content.
 func stripped(c *llmv1.Conversation, to target) (*llmv1.Conversation, bool) {
@@ -133,6 +144,9 @@ func arrives(t testing.TB, pair string, to target, c *llmv1.Conversation, out []
 	_, there, err := to.client().parse(out)
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", pair, err, out)
+	}
+	if broken(c) {
+		return // arguments that are no object stand within one, where one is needed
 	}
 	got, want := askedOf(there), askedOf(c)
 	differ(t, pair+": texts", got.texts, want.texts, out)
