@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import Literal
 
 import anthropic
 import boto3
@@ -12,8 +13,9 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.prebuilt import create_react_agent
 
-from clients import anthropic_messages, bedrock_converse, gemini, openai_chat, openai_responses
+import tls
 from cells import same, words
+from clients import anthropic_messages, bedrock_converse, gemini, openai_chat, openai_responses
 
 CITY, ZONE = "Zürich 🗼", "Europe/Zurich"
 
@@ -52,8 +54,6 @@ def chat_anthropic(gateway, model):
 
 
 def toolbox():
-    from typing import Literal
-
     used = []
 
     @tool
@@ -209,13 +209,16 @@ def bearer(matrix, gateway):
     """converse with AWS_BEARER_TOKEN_BEDROCK."""
     os.environ["AWS_BEARER_TOKEN_BEDROCK"] = gateway.key
     try:
-        sdk = boto3.client(
-            "bedrock-runtime",
-            endpoint_url=gateway.url + gateway.paths["bedrock"],
-            region_name="us-east-1",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
-        answer = sdk.converse(modelId=matrix["families"]["bedrock"]["model"], messages=[{"role": "user", "content": [{"text": "one"}]}])
+        with tls.door(gateway.url) as (url, cert):  # boto3 sends such a key over HTTPS only
+            sdk = boto3.client(
+                "bedrock-runtime",
+                endpoint_url=url + gateway.paths["bedrock"],
+                region_name="us-east-1",
+                verify=cert,
+                config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
+            )
+            model = matrix["families"]["bedrock"]["model"]
+            answer = sdk.converse(modelId=model, messages=[{"role": "user", "content": [{"text": "one"}]}])
     finally:
         del os.environ["AWS_BEARER_TOKEN_BEDROCK"]
     same("text", answer["output"]["message"]["content"][0]["text"], "You said: one")
