@@ -49,6 +49,19 @@ type Config struct {
 	Attempts Attempts `yaml:"attempts"`
 	// Spool keeps usage records until billing has them.
 	Spool Spool `yaml:"spool"`
+	// Responses are kept for previous_response_id.
+	Responses Responses `yaml:"responses"`
+}
+
+// Responses bound what is kept in this process of answers to /v1/responses, so
+// that a later request can go on from them.
+type Responses struct {
+	// TTL is how long a response is kept; 0s keeps none.
+	TTL config.Duration `yaml:"ttl"`
+	// MaxEntries and MaxBytes bound all that is kept; the oldest goes first. One
+	// owner has a quarter of the bytes at most.
+	MaxEntries int          `yaml:"max_entries"`
+	MaxBytes   config.Bytes `yaml:"max_bytes"`
 }
 
 // Failure is what happens while a dependency is unavailable.
@@ -122,6 +135,7 @@ func DefaultConfig() Config {
 			MaxBytes: 1 << 30, SegmentBytes: 4 << 20, SyncInterval: config.Duration(100 * time.Millisecond),
 			Window: 1024, DrainTimeout: config.Duration(10 * time.Second),
 		},
+		Responses: Responses{TTL: config.Duration(24 * time.Hour), MaxEntries: 100_000, MaxBytes: 256 << 20},
 	}
 	return c.withTargets()
 }
@@ -181,6 +195,11 @@ func (c Config) Validate(v *config.Validator) {
 	notNegative("spool.sync_interval", int64(c.Spool.SyncInterval))
 	positive("spool.window", int64(c.Spool.Window))
 	notNegative("spool.drain_timeout", int64(c.Spool.DrainTimeout))
+	notNegative("responses.ttl", int64(c.Responses.TTL))
+	if c.Responses.TTL > 0 {
+		positive("responses.max_entries", int64(c.Responses.MaxEntries))
+		positive("responses.max_bytes", c.Responses.MaxBytes.Int64())
+	}
 }
 
 // ValidateTargets reports every fault of targets and routes; v stands at the
@@ -220,11 +239,12 @@ type section struct {
 	limits                      Limits
 	attempts                    Attempts
 	spool                       Spool
+	responses                   Responses
 }
 
 func (c Config) section() section {
 	return section{
 		c.RequestTimeout, c.PeerTimeout, c.GuardrailUnavailable, c.BillingUnavailable, c.RagUnavailable,
-		c.ContextRules, c.Limits, c.Attempts, c.Spool,
+		c.ContextRules, c.Limits, c.Attempts, c.Spool, c.Responses,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/dialect/bedrock"
 	"github.com/tollgate/tollgate/services/router/internal/dialect/gemini"
 	"github.com/tollgate/tollgate/services/router/internal/dialect/openai"
+	"github.com/tollgate/tollgate/services/router/internal/recall"
 	"github.com/tollgate/tollgate/services/router/internal/server"
 )
 
@@ -16,8 +17,19 @@ const MetadataRequestID = server.MetadataRequestID
 
 // Mount puts the client dialects on the HTTP edge.
 func (s *Service) Mount(mux *http.ServeMux, authenticator *auth.Authenticator) {
-	openai.New(s.pipeline, authenticator, openai.WithModerator(s.pipeline)).Register(mux)
+	openai.New(s.pipeline, authenticator, s.openaiOptions()...).Register(mux)
 	anthropic.New(s.pipeline, authenticator).Register(mux)
 	bedrock.New(s.pipeline, authenticator).Register(mux)
 	gemini.New(s.pipeline, authenticator).Register(mux)
+}
+
+func (s *Service) openaiOptions() []openai.Option {
+	options := []openai.Option{openai.WithModerator(s.pipeline)}
+	if kept := s.config.Responses; kept.TTL > 0 {
+		memory := recall.NewMemory(recall.Options{
+			TTL: kept.TTL.Std(), MaxEntries: kept.MaxEntries, MaxBytes: kept.MaxBytes.Int64(),
+		})
+		options = append(options, openai.WithResponses(memory, s.log))
+	}
+	return options
 }

@@ -76,12 +76,19 @@ func (d *deployment) do(ctx context.Context, key, method, path string, body io.R
 // newKey makes a key over REST and returns its secret.
 func (d *deployment) newKey(key *accountv1.Key) (name, secret string) {
 	d.t.Helper()
+	created := d.newAWSKey(key)
+	return created.GetKey().GetName(), created.GetSecret()
+}
+
+// newAWSKey makes a key over REST and returns all that belongs to it.
+func (d *deployment) newAWSKey(key *accountv1.Key) *accountv1.CreateKeyResponse {
+	d.t.Helper()
 	if len(key.Roles) == 0 {
 		key.Roles = []accountv1.Role{accountv1.Role_ROLE_DEVELOPER}
 	}
-	var created accountv1.CreateKeyResponse
-	d.rest(http.MethodPost, "/api/v1/keys", &accountv1.CreateKeyRequest{Key: key}, &created)
-	return created.GetKey().GetName(), created.GetSecret()
+	created := &accountv1.CreateKeyResponse{}
+	d.rest(http.MethodPost, "/api/v1/keys", &accountv1.CreateKeyRequest{Key: key}, created)
+	return created
 }
 
 // rows returns the ledger rows of a request once its last attempt is there.

@@ -42,8 +42,13 @@ func (r *request) job() *attempt.Job {
 
 // ask tries targets until one answers.
 func ask(ctx context.Context, r *request) (err error) {
-	r.attempt, err = r.pipeline.runner.Generate(ctx, r.job())
-	return err
+	if r.attempt, err = r.pipeline.runner.Generate(ctx, r.job()); err != nil {
+		return err
+	}
+	if completion := r.attempt.Answer.Completion; completion.GetId() == "" {
+		completion.Id = r.id // not every provider names its answers, and clients look for it
+	}
+	return nil
 }
 
 // open tries targets until one sends content.

@@ -24,7 +24,7 @@ func (r *request) RequestFor(c *route.Candidate) *provider.Request {
 		defaults = kept(defaults, capability.Strip(whole, c.Lacks).GetSampling())
 	}
 	if !c.Native {
-		whole = capability.Strip(whole, c.Lacks)
+		whole = capability.Strip(conversation.WithWholeThoughts(whole), c.Lacks)
 	}
 	r.askedOf, r.asked = c.Place(), &provider.Request{
 		Conversation: whole, Native: r.native, Revisions: r.revisions,

@@ -109,6 +109,7 @@ func scanError(ctx context.Context, err error) error {
 // for it: until then an error can still be answered as one.
 func (r *request) deliver(c *stream.Chunk) error {
 	if !r.opened {
+		r.name(c)
 		if !c.IsContent() && !finishes(c) {
 			r.pending = append(r.pending, c.Clone())
 			return nil
@@ -118,6 +119,15 @@ func (r *request) deliver(c *stream.Chunk) error {
 		}
 	}
 	return clientGone(r.sink.WriteChunk(c))
+}
+
+// name gives an answer an id whose provider gives it none; clients look for it.
+func (r *request) name(c *stream.Chunk) {
+	for i := range c.Events {
+		if e := &c.Events[i]; e.Kind == stream.Start && e.ID == "" {
+			e.ID = r.id
+		}
+	}
 }
 
 func finishes(c *stream.Chunk) bool {

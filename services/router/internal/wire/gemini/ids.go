@@ -47,7 +47,8 @@ func signatureText(signature string, redacted []byte) string {
 	return base64.StdEncoding.EncodeToString([]byte(foreignSignature + signature))
 }
 
-// readSignature unwraps what signatureText has wrapped.
+// readSignature unwraps what signatureText has wrapped. It reads either alphabet
+// of base64.
 func readSignature(text string) (signature string, redacted []byte) {
 	const wrapped = "dG9sbGdhdGU6" // how "tollgate:" begins in base64
 	if strings.HasPrefix(text, wrapped) {
@@ -58,6 +59,11 @@ func readSignature(text string) (signature string, redacted []byte) {
 			if rest, ok := strings.CutPrefix(string(decoded), foreignRedacted); ok {
 				return "", []byte(rest)
 			}
+		}
+	}
+	if strings.ContainsAny(text, "-_") { // as some clients write bytes; other formats do not read that
+		if decoded, ok := decodeBase64(text); ok {
+			return base64.StdEncoding.EncodeToString(decoded), nil
 		}
 	}
 	return text, nil

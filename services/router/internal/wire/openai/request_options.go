@@ -117,7 +117,8 @@ func (p *parser) effort(at *jsonscan.Path) error {
 	if !ok && p.Err == nil {
 		return at.Invalid("must be none, minimal, low, medium, high or xhigh")
 	}
-	p.conv.Reasoning = &llmv1.Reasoning{Effort: effort}
+	// The format has a place for thoughts, and no way to say that they are wanted.
+	p.conv.Reasoning = &llmv1.Reasoning{Effort: effort, IncludeThinking: effort != llmv1.Reasoning_EFFORT_NONE}
 	return nil
 }
 

@@ -78,7 +78,7 @@ func TestParseRequest(t *testing.T) {
 			Temperature: proto.Float64(0), TopP: proto.Float64(1), MaxOutputTokens: proto.Int64(7), CandidateCount: proto.Int32(2),
 			Stop: []string{"a", "b"}, Seed: proto.Int64(3), PresencePenalty: proto.Float64(-2), FrequencyPenalty: proto.Float64(2),
 		},
-		Reasoning: &llmv1.Reasoning{Effort: llmv1.Reasoning_EFFORT_LOW},
+		Reasoning: &llmv1.Reasoning{Effort: llmv1.Reasoning_EFFORT_LOW, IncludeThinking: true},
 		Metadata:  map[string]string{"k": "v"}, EndUser: "u",
 	}
 	if !proto.Equal(c, want) {
