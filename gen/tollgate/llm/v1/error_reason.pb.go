@@ -33,7 +33,7 @@ const (
 	// Example: messages[0].role is "robot".
 	ErrorReason_ERROR_REASON_INVALID_ARGUMENT ErrorReason = 1
 	// The body is larger than the server accepts.
-	// Example: a request of 60 MiB where server.limits.body is 50 MiB.
+	// Example: a request of 60 MiB where http.max_body is 50 MiB.
 	ErrorReason_ERROR_REASON_BODY_TOO_LARGE ErrorReason = 2
 	// No credential was sent, or it is unknown, malformed, expired or revoked.
 	// Example: a key whose checksum does not match.

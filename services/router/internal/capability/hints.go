@@ -8,7 +8,7 @@ import "strings"
 var hintPaths = map[string][]string{
 	"openai":    {"store", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"},
 	"responses": {"store", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "include"},
-	"anthropic": {"cache_control", "service_tier", "inference_geo", "anthropic_beta"},
+	"anthropic": {"cache_control", "service_tier", "anthropic_beta"},
 	"converse":  {"requestMetadata", "performanceConfig", "serviceTier"},
 	"gemini":    {"labels"},
 }

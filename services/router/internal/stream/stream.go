@@ -51,6 +51,7 @@ type Event struct {
 	ID, Model string                 // Start
 	Part      *llmv1.Part            // PartStart
 	Signature string                 // PartStop of thinking or of a tool call
+	Seal      string                 // PartStop of text: a signature that only its own dialect has
 	Citations []*llmv1.Citation      // PartStop of text
 	Tokens    *llmv1.Usage           // Usage
 	Reason    llmv1.FinishReason     // Finish

@@ -26,15 +26,16 @@ type ChunkEncoder struct {
 	// started, stopped and reported are set once the message has begun, has
 	// ended, and its tokens are written; ended once nothing may follow.
 	started, stopped, reported, ended bool
-	// open is the block that content goes to, next the one behind all others.
-	open, next int32
+	// open is the block that content goes to, next the one behind all others;
+	// thinking is the part that was thinking last.
+	open, next, thinking int32
 	// markers are of the sources; found are citations that the provider made.
 	markers markers
 	found   []*llmv1.Citation
 }
 
 // NewChunkEncoder begins a stream. How long it takes is counted from now.
-func NewChunkEncoder() *ChunkEncoder { return &ChunkEncoder{began: time.Now(), open: noBlock} }
+func NewChunkEncoder() *ChunkEncoder { return &ChunkEncoder{began: time.Now(), open: noBlock, thinking: noBlock} }
 
 // Sources are the passages that the prompt was given. Those that the text
 // refers to by their marker are cited before the message ends.
@@ -65,6 +66,9 @@ func (e *ChunkEncoder) note(dst []byte, ev *stream.Event) []byte {
 		e.at(ev.Index)
 	case stream.PartStart, stream.Thinking, stream.ToolArguments:
 		e.at(ev.Index)
+		if ev.Kind == stream.Thinking || ev.Part.GetThinking() != nil {
+			e.thinking = ev.Index
+		}
 	case stream.PartStop:
 		e.open = noBlock
 	case stream.Usage:
@@ -116,6 +120,7 @@ func (e *ChunkEncoder) event(dst []byte, ev *stream.Event) []byte {
 		e.markers.add(ev.Delta, e.sources)
 		return e.delta(dst, ev, `{"text":`, `}`)
 	case stream.Thinking:
+		e.thinking = ev.Index
 		return e.delta(dst, ev, `{"reasoningContent":{"text":`, `}}`)
 	case stream.ToolArguments:
 		return e.delta(dst, ev, `{"toolUse":{"input":`, `}}`)

@@ -82,6 +82,7 @@ func (e *ChunkEncoder) partStart(dst []byte, ev *stream.Event) []byte {
 		return dst
 	}
 	if thought := ev.Part.GetThinking(); thought != nil {
+		e.thinking = ev.Index
 		if len(thought.GetRedacted()) > 0 {
 			data := base64.StdEncoding.EncodeToString(thought.GetRedacted())
 			return appendDelta(e.enter(dst, ev.Index), ev.Index, `{"reasoningContent":{"redactedContent":`, data, `}}`)
@@ -101,7 +102,7 @@ func (e *ChunkEncoder) partStart(dst []byte, ev *stream.Event) []byte {
 // ended.
 func (e *ChunkEncoder) partStop(dst []byte, ev *stream.Event) []byte {
 	e.found = append(e.found, ev.Citations...)
-	if ev.Signature != "" && (e.open == ev.Index || ev.Index >= e.next) {
+	if ev.Signature != "" && ev.Index == e.thinking && (e.open == ev.Index || ev.Index >= e.next) {
 		dst = appendDelta(e.enter(dst, ev.Index), ev.Index, `{"reasoningContent":{"signature":`, ev.Signature, `}}`)
 	}
 	if e.open == ev.Index {

@@ -108,6 +108,13 @@ func (e *ChunkEncoder) partStop(ev *stream.Event, o *outgoing, native []byte) {
 		e.w.comma()
 		e.w.thought("", ev.Signature, nil)
 	}
+	if ev.Seal != "" {
+		e.openFrame(ev.Candidate, native)
+		e.w.comma()
+		e.w.raw(`{"text":"","thoughtSignature":`)
+		e.w.text(ev.Seal)
+		e.w.raw(`}`)
+	}
 }
 
 // call returns the open call of a part; nil if it is none.

@@ -30,6 +30,9 @@ func (d *ChunkDecoder) emit(c *candidate, n int32, p *answerPart) {
 	if p.unreadable {
 		d.Fail(errPieces)
 	}
+	if p.kind == partNone && c.open == stream.Text && d.Err == nil {
+		d.seal(c, p) // an empty text at the end of one, for its signature
+	}
 	if p.kind == partNone || d.Err != nil {
 		return
 	}
@@ -40,13 +43,12 @@ func (d *ChunkDecoder) emit(c *candidate, n int32, p *answerPart) {
 	switch p.kind {
 	case partText:
 		d.delta(c, n, stream.Text, d.plain(p.text))
+		d.seal(c, p)
 	case partOpaque:
 		d.delta(c, n, stream.Text, d.valid([]byte(plainJSON(d.Data[p.raw.Start:p.raw.End]))))
 	case partThought:
 		d.delta(c, n, stream.Thinking, d.plain(p.text))
-		if p.signature.End > p.signature.Start {
-			c.signature = string(d.plain(p.signature))
-		}
+		d.seal(c, p)
 	case partCall:
 		d.call(c, n, p)
 	case partMedia:
@@ -55,6 +57,13 @@ func (d *ChunkDecoder) emit(c *candidate, n int32, p *answerPart) {
 				stream.Event{Kind: stream.PartStart, Candidate: n, Index: c.index, Part: d.copied(p)},
 				stream.Event{Kind: stream.PartStop, Candidate: n, Index: c.index})
 		}
+	}
+}
+
+// seal keeps the signature of the open part, which its end tells.
+func (d *ChunkDecoder) seal(c *candidate, p *answerPart) {
+	if p.signature.End > p.signature.Start {
+		c.signature = string(d.plain(p.signature))
 	}
 }
 
@@ -119,9 +128,11 @@ func (d *ChunkDecoder) stop(c *candidate, n int32) {
 	if c.open == 0 {
 		return
 	}
-	ev := stream.Event{Kind: stream.PartStop, Candidate: n, Index: c.index, Signature: c.signature}
+	ev := stream.Event{Kind: stream.PartStop, Candidate: n, Index: c.index}
 	if c.open == stream.Text {
-		ev.Citations, c.citations = c.citations, nil
+		ev.Seal, ev.Citations, c.citations = c.signature, c.citations, nil
+	} else {
+		ev.Signature = c.signature
 	}
 	d.events = append(d.events, ev)
 	c.open, c.signature = 0, ""
