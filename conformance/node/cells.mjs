@@ -74,8 +74,7 @@ export class Cells {
 
   /** What the client is shown of the model's thoughts. */
   thought(text) {
-    const hidden = this.family.showsThoughts === 'asked' && this.dialect.asksForThoughts === false;
-    return hidden ? '' : this.texts.thought + text;
+    return this.texts.thought + text;
   }
 
   check(got, text, end = 'end') {

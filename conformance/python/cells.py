@@ -70,8 +70,7 @@ class Cells:
 
     def thought(self, text: str) -> str:
         """What the client is shown of the model's thoughts."""
-        hidden = self.family.get("showsThoughts") == "asked" and not self.dialect.get("asksForThoughts", True)
-        return "" if hidden else self.texts["thought"] + text
+        return self.texts["thought"] + text
 
     def check(self, got: Got, text: str, end: str = "end") -> None:
         same("text", got.text, text)
