@@ -20,7 +20,7 @@ func bedrockClient(d *deployment) *bedrockruntime.Client {
 	made := d.newAWSKey(&accountv1.Key{DisplayName: "matrix"})
 	return bedrockruntime.New(bedrockruntime.Options{
 		Region: "eu-west-1", BaseEndpoint: aws.String(d.url + "/bedrock"), RetryMaxAttempts: 1,
-		HTTPClient: awstest.HTTPClient(),
+		HTTPClient:  awstest.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider(made.GetAwsAccessKeyId(), made.GetAwsSecretAccessKey(), ""),
 	})
 }

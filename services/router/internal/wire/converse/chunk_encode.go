@@ -35,7 +35,9 @@ type ChunkEncoder struct {
 }
 
 // NewChunkEncoder begins a stream. How long it takes is counted from now.
-func NewChunkEncoder() *ChunkEncoder { return &ChunkEncoder{began: time.Now(), open: noBlock, thinking: noBlock} }
+func NewChunkEncoder() *ChunkEncoder {
+	return &ChunkEncoder{began: time.Now(), open: noBlock, thinking: noBlock}
+}
 
 // Sources are the passages that the prompt was given. Those that the text
 // refers to by their marker are cited before the message ends.
