@@ -126,14 +126,19 @@ func (g *Gateway) Stream(ctx context.Context, c *pipeline.Call, sink pipeline.Si
 			sink.Open(g.Report)
 			for _, c := range pending {
 				if err := sink.WriteChunk(c); err != nil {
-					return err
+					return gone(err)
 				}
 			}
 		}
 		if err := sink.WriteChunk(chunk); err != nil {
-			return err
+			return gone(err)
 		}
 	}
+}
+
+// gone is what the pipeline makes of a client that takes no more.
+func gone(err error) error {
+	return errs.New(llmv1.ErrorReason_ERROR_REASON_CANCELLED, "").WithCause(err)
 }
 
 func content(c *stream.Chunk) bool {
