@@ -20,8 +20,8 @@ import (
 	"github.com/tollgate/tollgate/services/internal/providertest"
 	fake "github.com/tollgate/tollgate/services/internal/providertest/anthropic"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/provider/adaptertest"
 	"github.com/tollgate/tollgate/services/router/internal/provider/anthropic"
-	"github.com/tollgate/tollgate/services/router/internal/stream"
 	wire "github.com/tollgate/tollgate/services/router/internal/wire/anthropic"
 )
 
@@ -45,34 +45,6 @@ func at(up *fake.Server) provider.Target {
 	return provider.Target{BaseURL: up.BaseURL(), APIKey: secret.New(key)}
 }
 
-func ask(model, text string) *provider.Request {
-	return &provider.Request{Model: model, Conversation: &llmv1.Conversation{Model: model, Messages: []*llmv1.Message{{
-		Role: llmv1.Role_ROLE_USER, Parts: []*llmv1.Part{{Content: &llmv1.Part_Text{Text: &llmv1.Text{Text: text}}}},
-	}}}}
-}
-
-// read reads a stream to its end.
-func read(r stream.Reader) (text string, usage *llmv1.Usage, err error) {
-	defer func() { _ = r.Close() }()
-	for {
-		c, err := r.Next()
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return text, usage, err
-		}
-		for i := range c.Events {
-			switch e := &c.Events[i]; e.Kind {
-			case stream.Text:
-				text += string(e.Delta)
-			case stream.Usage:
-				usage = e.Tokens
-			}
-		}
-	}
-}
-
 func TestGenerate(t *testing.T) {
 	up := fake.New(t)
 	up.Key = key
@@ -82,7 +54,7 @@ func TestGenerate(t *testing.T) {
 	for _, suffix := range []string{"", "/", "/v1", "/v1/"} {
 		target := at(up)
 		target.BaseURL += suffix
-		got, err := adapter(t, target).Generate(parent, ask("claude-sonnet-4-5", "hello there"))
+		got, err := adapter(t, target).Generate(parent, adaptertest.Ask("claude-sonnet-4-5", "hello there"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,20 +80,20 @@ func TestStream(t *testing.T) {
 		"m", providertest.NoDone, providertest.UnknownFields, providertest.SlowFirstToken, providertest.Comments,
 		providertest.CRLF, providertest.BOM, providertest.MultiLine, providertest.NoSpace, providertest.Tiny, providertest.OneWrite, providertest.Awkward,
 	} {
-		r, err := a.Stream(t.Context(), ask(model, "one two three"))
+		r, err := a.Stream(t.Context(), adaptertest.Ask(model, "one two three"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, usage, err := read(r)
+		text, usage, err := adaptertest.Read(r)
 		if err != nil || text != "You said: one two three" || usage.GetInputTokens() != 3 || usage.GetOutputTokens() != 5 {
 			t.Errorf("%s: %q, %v, %v", model, text, usage, err)
 		}
 	}
-	r, err := a.Stream(t.Context(), ask(providertest.NoUsage, "x"))
+	r, err := a.Stream(t.Context(), adaptertest.Ask(providertest.NoUsage, "x"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, usage, err := read(r); usage != nil || err != nil {
+	if _, usage, err := adaptertest.Read(r); usage != nil || err != nil {
 		t.Errorf("no usage: %v, %v", usage, err)
 	}
 }
@@ -130,14 +102,14 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	up := fake.New(t)
 	a := adapter(t, at(up))
 	for range 5 {
-		r, err := a.Stream(t.Context(), ask("m", "x"))
+		r, err := a.Stream(t.Context(), adaptertest.Ask("m", "x"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := read(r); err != nil {
+		if _, _, err := adaptertest.Read(r); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.Generate(t.Context(), ask("m", "x")); err != nil {
+		if _, err := a.Generate(t.Context(), adaptertest.Ask("m", "x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,7 +122,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 func TestCacheUsage(t *testing.T) {
 	up := fake.New(t)
 	a := adapter(t, at(up))
-	r := ask("m", "one two three")
+	r := adaptertest.Ask("m", "one two three")
 	m := r.Conversation.GetMessages()[0]
 	m.Parts = append(m.Parts,
 		&llmv1.Part{Content: &llmv1.Part_CachePoint{CachePoint: &llmv1.CachePoint{Ttl: "1h"}}},
@@ -166,7 +138,7 @@ func TestCacheUsage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, u, err := read(s); err != nil || u.GetInputTokens() != 1 || u.GetCacheReadTokens() != 3 || u.GetCacheWrite_1HTokens() != 0 {
+	if _, u, err := adaptertest.Read(s); err != nil || u.GetInputTokens() != 1 || u.GetCacheReadTokens() != 3 || u.GetCacheWrite_1HTokens() != 0 {
 		t.Errorf("second %v, %v", u, err)
 	}
 }
@@ -177,7 +149,7 @@ func TestCountTokens(t *testing.T) {
 	if !ok {
 		t.Fatal("cannot count")
 	}
-	if n, err := counter.CountTokens(t.Context(), ask("m", "one two three")); err != nil || n != 3 {
+	if n, err := counter.CountTokens(t.Context(), adaptertest.Ask("m", "one two three")); err != nil || n != 3 {
 		t.Errorf("got %d, %v", n, err)
 	}
 	native, c, err := wire.ParseRequest([]byte(`{"model":"m","max_tokens":5,"temperature":0,"stream":true,"messages":[{"role":"user","content":"a b"}]}`))
@@ -191,7 +163,7 @@ func TestCountTokens(t *testing.T) {
 	if last := up.Last(); last.Model != "up" || last.Path != "/v1/messages/count_tokens" || last.Header.Get("Anthropic-Beta") != "b1" {
 		t.Errorf("asked %s %s %v", last.Path, last.Body, last.Header)
 	}
-	if _, err := counter.CountTokens(t.Context(), ask(providertest.Overloaded, "x")); !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE) {
+	if _, err := counter.CountTokens(t.Context(), adaptertest.Ask(providertest.Overloaded, "x")); !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -211,12 +183,12 @@ func TestKeyRotation(t *testing.T) {
 	}
 	write("one\n", time.Hour)
 	a := adapter(t, provider.Target{BaseURL: up.BaseURL(), APIKeyFile: file, APIVersion: fake.Version})
-	if _, err := a.Generate(t.Context(), ask("m", "x")); err != nil || up.Last().Header.Get("X-Api-Key") != "one" {
+	if _, err := a.Generate(t.Context(), adaptertest.Ask("m", "x")); err != nil || up.Last().Header.Get("X-Api-Key") != "one" {
 		t.Fatalf("got %v, %v", up.Last().Header, err)
 	}
 	write("two\n", time.Minute)
 	time.Sleep(1100 * time.Millisecond)
-	if _, err := a.Generate(t.Context(), ask("m", "x")); err != nil || up.Last().Header.Get("X-Api-Key") != "two" {
+	if _, err := a.Generate(t.Context(), adaptertest.Ask("m", "x")); err != nil || up.Last().Header.Get("X-Api-Key") != "two" {
 		t.Errorf("got %v, %v", up.Last().Header, err)
 	}
 }
@@ -280,14 +252,14 @@ func TestFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.model, func(t *testing.T) {
-			_, err := a.Generate(t.Context(), ask(tt.model, "one two three"))
+			_, err := a.Generate(t.Context(), adaptertest.Ask(tt.model, "one two three"))
 			check(t, err, tt.whole)
 			if e := errs.From(err); tt.model == providertest.RateLimitedAfter && e.RetryAfter != time.Second {
 				t.Errorf("retry after %v", e.RetryAfter)
 			}
-			r, err := a.Stream(t.Context(), ask(tt.model, "one two three"))
+			r, err := a.Stream(t.Context(), adaptertest.Ask(tt.model, "one two three"))
 			if err == nil {
-				_, _, err = read(r)
+				_, _, err = adaptertest.Read(r)
 			}
 			check(t, err, tt.streamed)
 		})
@@ -301,12 +273,12 @@ func TestCancelReachesTheProvider(t *testing.T) {
 	up := fake.New(t)
 	a := adapter(t, at(up))
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := a.Stream(ctx, ask(providertest.Stall, "one two three four"))
+	r, err := a.Stream(ctx, adaptertest.Ask(providertest.Stall, "one two three four"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	time.AfterFunc(20*time.Millisecond, cancel)
-	if _, _, err := read(r); !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_CANCELLED) {
+	if _, _, err := adaptertest.Read(r); !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_CANCELLED) {
 		t.Errorf("got %v", err)
 	}
 	if _, ok := up.Last().AwaitCancelled(time.Second); !ok {

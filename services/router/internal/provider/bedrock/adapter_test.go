@@ -22,6 +22,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/providertest/awstest"
 	fake "github.com/tollgate/tollgate/services/internal/providertest/bedrock"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/provider/adaptertest"
 	"github.com/tollgate/tollgate/services/router/internal/provider/bedrock"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
 	"github.com/tollgate/tollgate/services/router/internal/wire/converse"
@@ -46,12 +47,6 @@ func adapter(t *testing.T, of provider.Target) *bedrock.Adapter {
 	}
 	t.Cleanup(func() { _ = a.(io.Closer).Close() })
 	return a.(*bedrock.Adapter)
-}
-
-func ask(model, text string) *provider.Request {
-	return &provider.Request{Model: model, Conversation: &llmv1.Conversation{Model: model, Messages: []*llmv1.Message{{
-		Role: llmv1.Role_ROLE_USER, Parts: []*llmv1.Part{{Content: &llmv1.Part_Text{Text: &llmv1.Text{Text: text}}}},
-	}}}}
 }
 
 // read reads a stream to its end.
@@ -96,7 +91,7 @@ func TestModelNames(t *testing.T) {
 		"arn:aws:bedrock:eu-central-1:123456789012:application-inference-profile/a": "arn%3Aaws%3Abedrock%3Aeu-central-1%3A123456789012%3Aapplication-inference-profile%2Fa",
 		"arn:aws:bedrock:eu-central-1:123456789012:provisioned-model/b+c":           "arn%3Aaws%3Abedrock%3Aeu-central-1%3A123456789012%3Aprovisioned-model%2Fb%2Bc",
 	} {
-		got, err := a.Generate(t.Context(), ask(model, "hello there"))
+		got, err := a.Generate(t.Context(), adaptertest.Ask(model, "hello there"))
 		if err != nil {
 			t.Errorf("%s: %v", model, err)
 			continue
@@ -104,7 +99,7 @@ func TestModelNames(t *testing.T) {
 		if up.Last().Path != "/model/"+path+"/converse" || got.Completion.GetModel() != model || got.Dialect != converse.Dialect {
 			t.Errorf("%s: asked %s, got %v", model, up.Last().Path, got.Completion)
 		}
-		text, usage, err := read(a.Stream(t.Context(), ask(model, "hello there")))
+		text, usage, err := read(a.Stream(t.Context(), adaptertest.Ask(model, "hello there")))
 		if err != nil || text != textOf(got) || text == "" || usage.GetOutputTokens() != got.Completion.GetUsage().GetOutputTokens() {
 			t.Errorf("%s: %q, %v, %v", model, text, usage, err)
 		}
@@ -119,7 +114,7 @@ func TestCredentials(t *testing.T) {
 	up.Key = "a-bearer-key"
 	bearer := target(up.BaseURL())
 	bearer.AWS, bearer.APIKey = provider.AWS{}, secret.New(up.Key)
-	if _, err := adapter(t, bearer).Generate(t.Context(), ask("m", "x")); err != nil {
+	if _, err := adapter(t, bearer).Generate(t.Context(), adaptertest.Ask("m", "x")); err != nil {
 		t.Errorf("bearer: %v", err)
 	}
 	if got := up.Last().Header.Get("Authorization"); got != "Bearer "+up.Key {
@@ -127,7 +122,7 @@ func TestCredentials(t *testing.T) {
 	}
 	wrong := target(up.BaseURL())
 	wrong.AWS.SecretAccessKey = secret.New("other")
-	if _, err := adapter(t, wrong).Generate(t.Context(), ask("m", "x")); !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_PROVIDER_AUTH) {
+	if _, err := adapter(t, wrong).Generate(t.Context(), adaptertest.Ask("m", "x")); !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_PROVIDER_AUTH) {
 		t.Errorf("wrong secret: %v", err)
 	}
 }
@@ -170,7 +165,7 @@ func TestContent(t *testing.T) {
 	a := adapter(t, target(up.BaseURL()))
 	tools := []*llmv1.Tool{{Name: "weather", Parameters: `{"type":"object","properties":{"city":{"type":"string"}}}`}, {Name: "clock", Parameters: `{"type":"object","properties":{"city":{"type":"string"}}}`}}
 	for _, model := range []string{providertest.ParallelTools, providertest.OddArguments, providertest.Thinking, providertest.Redacted, providertest.Cached} {
-		r := ask(model, "one two three four")
+		r := adaptertest.Ask(model, "one two three four")
 		if strings.Contains(model, "tools") || model == providertest.OddArguments {
 			r.Conversation.Tools = tools
 		}
@@ -226,8 +221,8 @@ func TestErrors(t *testing.T) {
 	up := fake.New(t)
 	a := adapter(t, target(up.BaseURL()))
 	for model, want := range failures {
-		_, whole := a.Generate(t.Context(), ask(model, "x"))
-		_, _, live := read(a.Stream(t.Context(), ask(model, "x")))
+		_, whole := a.Generate(t.Context(), adaptertest.Ask(model, "x"))
+		_, _, live := read(a.Stream(t.Context(), adaptertest.Ask(model, "x")))
 		for _, err := range []error{whole, live} {
 			if !errs.Is(err, want) || leaks(err) {
 				t.Errorf("%s: %v", model, err)
@@ -243,12 +238,12 @@ func TestStreams(t *testing.T) {
 	up := fake.New(t)
 	up.Delay = 20 * time.Millisecond
 	a := adapter(t, target(up.BaseURL()))
-	whole, err := a.Generate(t.Context(), ask("m", "one two three four"))
+	whole, err := a.Generate(t.Context(), adaptertest.Ask("m", "one two three four"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, model := range []string{providertest.Tiny, providertest.OneWrite, providertest.SlowFirstToken, awstest.UnknownEvent, providertest.NoUsage} {
-		text, usage, err := read(a.Stream(t.Context(), ask(model, "one two three four")))
+		text, usage, err := read(a.Stream(t.Context(), adaptertest.Ask(model, "one two three four")))
 		if err != nil || text != textOf(whole) || (usage == nil) != (model == providertest.NoUsage) {
 			t.Errorf("%s: %q, %v, %v", model, text, usage, err)
 		}
@@ -264,7 +259,7 @@ func TestStreams(t *testing.T) {
 		awstest.Unmodelled:         llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE,
 		awstest.Throttled:          llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED,
 	} {
-		if _, _, err := read(a.Stream(t.Context(), ask(model, "one two three four"))); !errs.Is(err, want) || leaks(err) {
+		if _, _, err := read(a.Stream(t.Context(), adaptertest.Ask(model, "one two three four"))); !errs.Is(err, want) || leaks(err) {
 			t.Errorf("%s: %v", model, err)
 		}
 	}
@@ -274,10 +269,10 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	up := fake.New(t)
 	a := adapter(t, target(up.BaseURL()))
 	for range 5 {
-		if _, _, err := read(a.Stream(t.Context(), ask("m", "x"))); err != nil {
+		if _, _, err := read(a.Stream(t.Context(), adaptertest.Ask("m", "x"))); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.Generate(t.Context(), ask("m", "x")); err != nil {
+		if _, err := a.Generate(t.Context(), adaptertest.Ask("m", "x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -290,7 +285,7 @@ func TestCancel(t *testing.T) {
 	up := fake.New(t)
 	a := adapter(t, target(up.BaseURL()))
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := a.Stream(ctx, ask(providertest.Stall, "one two three four"))
+	r, err := a.Stream(ctx, adaptertest.Ask(providertest.Stall, "one two three four"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +315,7 @@ func TestCountTokens(t *testing.T) {
 	}))
 	defer up.Close()
 	a := adapter(t, target(up.URL))
-	r := ask("anthropic.x:0", "hi")
+	r := adaptertest.Ask("anthropic.x:0", "hi")
 	r.Context, r.Conversation.Sampling = "C", &llmv1.Sampling{Stop: []string{"x"}}
 	n, err := a.CountTokens(t.Context(), r)
 	const want = `{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"C\n\nhi"}]}]}}}`

@@ -21,8 +21,8 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
 	"github.com/tollgate/tollgate/services/internal/providertest"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/provider/adaptertest"
 	"github.com/tollgate/tollgate/services/router/internal/provider/openaicompat"
-	"github.com/tollgate/tollgate/services/router/internal/stream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -46,41 +46,13 @@ func adapter(t *testing.T, base string) provider.Adapter {
 	return a
 }
 
-func ask(model, text string) *provider.Request {
-	return &provider.Request{Model: model, Conversation: &llmv1.Conversation{Model: model, Messages: []*llmv1.Message{{
-		Role: llmv1.Role_ROLE_USER, Parts: []*llmv1.Part{{Content: &llmv1.Part_Text{Text: &llmv1.Text{Text: text}}}},
-	}}}}
-}
-
-// read reads a stream to its end.
-func read(r stream.Reader) (text string, usage *llmv1.Usage, err error) {
-	defer func() { _ = r.Close() }()
-	for {
-		c, err := r.Next()
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return text, usage, err
-		}
-		for i := range c.Events {
-			switch e := &c.Events[i]; e.Kind {
-			case stream.Text:
-				text += string(e.Delta)
-			case stream.Usage:
-				usage = e.Tokens
-			}
-		}
-	}
-}
-
 func TestGenerate(t *testing.T) {
 	up := providertest.New(t)
 	up.Key = key
 	parent := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled,
 	}))
-	got, err := adapter(t, up.BaseURL()+"/").Generate(parent, ask("gpt-4o-mini", "hello there"))
+	got, err := adapter(t, up.BaseURL()+"/").Generate(parent, adaptertest.Ask("gpt-4o-mini", "hello there"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,11 +72,11 @@ func TestStream(t *testing.T) {
 	up := providertest.New(t)
 	a := adapter(t, up.BaseURL())
 	for _, model := range []string{"gpt-4o-mini", providertest.NoDone, providertest.UnknownFields, providertest.SlowFirstToken} {
-		r, err := a.Stream(t.Context(), ask(model, "one two three"))
+		r, err := a.Stream(t.Context(), adaptertest.Ask(model, "one two three"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, usage, err := read(r)
+		text, usage, err := adaptertest.Read(r)
 		if err != nil || text != "You said: one two three" || usage.GetInputTokens() != 3 || usage.GetOutputTokens() != 5 {
 			t.Errorf("%s: %q, %v, %v", model, text, usage, err)
 		}
@@ -118,14 +90,14 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	up := providertest.New(t)
 	a := adapter(t, up.BaseURL())
 	for range 5 {
-		r, err := a.Stream(t.Context(), ask("gpt-4o-mini", "x"))
+		r, err := a.Stream(t.Context(), adaptertest.Ask("gpt-4o-mini", "x"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := read(r); err != nil {
+		if _, _, err := adaptertest.Read(r); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.Generate(t.Context(), ask("gpt-4o-mini", "x")); err != nil {
+		if _, err := a.Generate(t.Context(), adaptertest.Ask("gpt-4o-mini", "x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,7 +173,7 @@ func TestFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.model, func(t *testing.T) {
-			_, err := a.Generate(t.Context(), ask(tt.model, "one two three"))
+			_, err := a.Generate(t.Context(), adaptertest.Ask(tt.model, "one two three"))
 			check(t, err, tt.whole)
 			if e := errs.From(err); tt.model == providertest.RateLimitedAfter && e.RetryAfter != time.Second {
 				t.Errorf("retry after %v", e.RetryAfter)
@@ -209,9 +181,9 @@ func TestFaults(t *testing.T) {
 			if e := errs.From(err); tt.model == providertest.Rejected && !strings.HasSuffix(e.Message, ": unsupported_parameter: max_tokens") {
 				t.Errorf("message %q", e.Message)
 			}
-			r, err := a.Stream(t.Context(), ask(tt.model, "one two three"))
+			r, err := a.Stream(t.Context(), adaptertest.Ask(tt.model, "one two three"))
 			if err == nil {
-				_, _, err = read(r)
+				_, _, err = adaptertest.Read(r)
 			}
 			check(t, err, tt.streamed)
 		})
@@ -221,10 +193,10 @@ func TestFaults(t *testing.T) {
 			t.Errorf("a redirect was followed to %s", seen.Path)
 		}
 	}
-	if _, err := a.Generate(t.Context(), ask(providertest.FailOnce, "x")); !errs.Is(err, unavailable) {
+	if _, err := a.Generate(t.Context(), adaptertest.Ask(providertest.FailOnce, "x")); !errs.Is(err, unavailable) {
 		t.Errorf("first: %v", err)
 	}
-	if _, err := a.Generate(t.Context(), ask(providertest.FailOnce, "x")); err != nil {
+	if _, err := a.Generate(t.Context(), adaptertest.Ask(providertest.FailOnce, "x")); err != nil {
 		t.Errorf("second: %v", err)
 	}
 }
@@ -236,7 +208,7 @@ func TestUnreachable(t *testing.T) {
 	}
 	address := l.Addr().String()
 	_ = l.Close()
-	_, err = adapter(t, "http://"+address).Generate(t.Context(), ask("m", "x"))
+	_, err = adapter(t, "http://"+address).Generate(t.Context(), adaptertest.Ask("m", "x"))
 	e := errs.From(err)
 	if e.Reason != llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE || strings.Contains(e.LogValue().String(), "127.0.0.1") {
 		t.Errorf("got %v", e.LogValue())
@@ -260,7 +232,7 @@ func TestCancelReachesTheProvider(t *testing.T) {
 		why := errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT, "too slow")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		go func() { arrived(1); cancel(why) }()
-		if _, err := a.Generate(ctx, ask(providertest.Silent, "x")); !errs.Is(err, why.Reason) {
+		if _, err := a.Generate(ctx, adaptertest.Ask(providertest.Silent, "x")); !errs.Is(err, why.Reason) {
 			t.Errorf("got %v", err)
 		}
 		if _, ok := arrived(1).AwaitCancelled(time.Second); !ok {
@@ -269,12 +241,12 @@ func TestCancelReachesTheProvider(t *testing.T) {
 	})
 	t.Run("by the context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		r, err := a.Stream(ctx, ask(providertest.Stall, "one two three four"))
+		r, err := a.Stream(ctx, adaptertest.Ask(providertest.Stall, "one two three four"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.AfterFunc(20*time.Millisecond, cancel)
-		if _, _, err := read(r); !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_CANCELLED) {
+		if _, _, err := adaptertest.Read(r); !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_CANCELLED) {
 			t.Errorf("got %v", err)
 		}
 		if _, ok := arrived(2).AwaitCancelled(time.Second); !ok {
@@ -282,12 +254,12 @@ func TestCancelReachesTheProvider(t *testing.T) {
 		}
 	})
 	t.Run("by closing while it is read", func(t *testing.T) {
-		r, err := a.Stream(t.Context(), ask(providertest.Stall, "one two three four"))
+		r, err := a.Stream(t.Context(), adaptertest.Ask(providertest.Stall, "one two three four"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.AfterFunc(20*time.Millisecond, func() { _ = r.Close() })
-		if _, _, err := read(r); err == nil {
+		if _, _, err := adaptertest.Read(r); err == nil {
 			t.Error("a closed stream ended well")
 		}
 		if _, ok := arrived(3).AwaitCancelled(time.Second); !ok {

@@ -7,6 +7,7 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/provider/adaptertest"
 )
 
 func squeezed(t *testing.T, body []byte) []byte {
@@ -59,12 +60,12 @@ func TestBodies(t *testing.T) {
 			a := serve(t, tt.header, tt.body)
 			var err error
 			if tt.stream {
-				r, failure := a.Stream(t.Context(), ask("m", "x"))
+				r, failure := a.Stream(t.Context(), adaptertest.Ask("m", "x"))
 				if err = failure; err == nil {
-					_, _, err = read(r)
+					_, _, err = adaptertest.Read(r)
 				}
 			} else {
-				_, err = a.Generate(t.Context(), ask("m", "x"))
+				_, err = a.Generate(t.Context(), adaptertest.Ask("m", "x"))
 			}
 			if tt.ok != (err == nil) {
 				t.Fatalf("got %v", err)

@@ -19,8 +19,8 @@ import (
 	"github.com/tollgate/tollgate/services/internal/providertest/awstest"
 	fake "github.com/tollgate/tollgate/services/internal/providertest/sagemaker"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/provider/adaptertest"
 	"github.com/tollgate/tollgate/services/router/internal/provider/sagemaker"
-	"github.com/tollgate/tollgate/services/router/internal/stream"
 	"github.com/tollgate/tollgate/services/router/internal/wire/openai"
 )
 
@@ -39,40 +39,10 @@ func adapter(t *testing.T, base string) provider.Adapter {
 	return a
 }
 
-func ask(model, text string) *provider.Request {
-	return &provider.Request{Model: model, Conversation: &llmv1.Conversation{Model: model, Messages: []*llmv1.Message{{
-		Role: llmv1.Role_ROLE_USER, Parts: []*llmv1.Part{{Content: &llmv1.Part_Text{Text: &llmv1.Text{Text: text}}}},
-	}}}}
-}
-
-func read(r stream.Reader, err error) (text string, usage *llmv1.Usage, _ error) {
-	if err != nil {
-		return "", nil, err
-	}
-	defer func() { _ = r.Close() }()
-	for {
-		c, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return text, usage, nil
-		}
-		if err != nil {
-			return text, usage, err
-		}
-		for i := range c.Events {
-			switch e := &c.Events[i]; e.Kind {
-			case stream.Text:
-				text += string(e.Delta)
-			case stream.Usage:
-				usage = e.Tokens
-			}
-		}
-	}
-}
-
 func TestChat(t *testing.T) {
 	up := fake.New(t)
 	a := adapter(t, up.BaseURL())
-	got, err := a.Generate(t.Context(), ask("my-endpoint", "Grüße 東京 🗼 there"))
+	got, err := a.Generate(t.Context(), adaptertest.Ask("my-endpoint", "Grüße 東京 🗼 there"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +52,7 @@ func TestChat(t *testing.T) {
 	}
 	// The container's bytes are cut anywhere.
 	for _, model := range []string{"my-endpoint", providertest.Tiny, providertest.OneWrite, providertest.CRLF, providertest.Comments, providertest.BOM, providertest.NoDone, awstest.UnknownEvent} {
-		text, usage, err := read(a.Stream(t.Context(), ask(model, "Grüße 東京 🗼 there")))
+		text, usage, err := adaptertest.ReadOpened(a.Stream(t.Context(), adaptertest.Ask(model, "Grüße 東京 🗼 there")))
 		if err != nil || text != want || usage.GetOutputTokens() != got.Completion.GetUsage().GetOutputTokens() {
 			t.Errorf("%s: %q, %v, %v", model, text, usage, err)
 		}
@@ -97,13 +67,13 @@ func TestComponent(t *testing.T) {
 	up := fake.New(t)
 	a := adapter(t, up.BaseURL())
 	for range 2 {
-		if _, err := a.Generate(t.Context(), ask("my-endpoint/llama", "x")); err != nil {
+		if _, err := a.Generate(t.Context(), adaptertest.Ask("my-endpoint/llama", "x")); err != nil {
 			t.Fatal(err)
 		}
 		if h := up.Last().Header.Get("X-Amzn-Sagemaker-Inference-Component"); h != "llama" || up.Last().Path != "/endpoints/my-endpoint/invocations" {
 			t.Errorf("asked %s for %q", up.Last().Path, h)
 		}
-		if _, _, err := read(a.Stream(t.Context(), ask("my-endpoint/llama", "x"))); err != nil {
+		if _, _, err := adaptertest.ReadOpened(a.Stream(t.Context(), adaptertest.Ask("my-endpoint/llama", "x"))); err != nil {
 			t.Fatal(err)
 		}
 		if h := up.Last().Header.Get("X-Amzn-Sagemaker-Inference-Component"); h != "llama" {
@@ -139,7 +109,7 @@ func TestQuirks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = a.(io.Closer).Close() }()
-	r, limit := ask("e", "x"), int64(5)
+	r, limit := adaptertest.Ask("e", "x"), int64(5)
 	r.Conversation.Sampling = &llmv1.Sampling{MaxOutputTokens: &limit}
 	if _, err := a.Generate(t.Context(), r); err != nil || !bytes.Contains(up.Last().Body, []byte(`"max_tokens":5`)) {
 		t.Errorf("sent %s, %v", up.Last().Body, err)
@@ -175,8 +145,8 @@ func TestErrors(t *testing.T) {
 		providertest.ContextExceeded: llmv1.ErrorReason_ERROR_REASON_CONTEXT_EXCEEDED, // the container says it
 		providertest.Rejected:        llmv1.ErrorReason_ERROR_REASON_PROVIDER_REJECTED,
 	} {
-		_, whole := a.Generate(t.Context(), ask(model, "x"))
-		_, _, live := read(a.Stream(t.Context(), ask(model, "x")))
+		_, whole := a.Generate(t.Context(), adaptertest.Ask(model, "x"))
+		_, _, live := adaptertest.ReadOpened(a.Stream(t.Context(), adaptertest.Ask(model, "x")))
 		for _, err := range []error{whole, live} {
 			if !errs.Is(err, want) || leaks(err) {
 				t.Errorf("%s: %v", model, err)
@@ -199,7 +169,7 @@ func TestStreamFailures(t *testing.T) {
 		fake.InternalStream:        llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE,
 		awstest.Unmodelled:         llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE,
 	} {
-		if _, _, err := read(a.Stream(t.Context(), ask(model, "one two three four"))); !errs.Is(err, want) || leaks(err) {
+		if _, _, err := adaptertest.ReadOpened(a.Stream(t.Context(), adaptertest.Ask(model, "one two three four"))); !errs.Is(err, want) || leaks(err) {
 			t.Errorf("%s: %v", model, err)
 		}
 	}
