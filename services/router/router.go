@@ -139,7 +139,7 @@ func (s *Service) build(cfg Config, before *pipeline.World) (*pipeline.World, er
 	if err != nil {
 		return nil, err
 	}
-	routes, err := route.NewTable(cfg.Routes, targets, models)
+	routes, err := route.NewTable(cfg.Routes, route.Surroundings{Targets: targets, Models: models})
 	if err != nil {
 		return nil, err
 	}

@@ -305,7 +305,7 @@ func TestReload(t *testing.T) {
 	if by := answeredBy(); by != "builtin" {
 		t.Errorf("after the reload %s answers", by)
 	}
-	if s.pipeline.World().Targets[0].Health != before.Health {
+	if s.pipeline.World().Targets[0].Monitors != before.Monitors {
 		t.Error("a target's health was forgotten")
 	}
 }

@@ -314,7 +314,13 @@ type Key struct {
 	// When it was revoked; absent means that it lives.
 	RevokeTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
 	// When it was made.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The jurisdiction that its requests must not leave, for example "eu"; empty
+	// means none.
+	Residency string `protobuf:"bytes,14,opt,name=residency,proto3" json:"residency,omitempty"`
+	// The compliance class that every target of its requests must have, for
+	// example "regulated"; empty means none.
+	Compliance    string `protobuf:"bytes,15,opt,name=compliance,proto3" json:"compliance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -438,6 +444,20 @@ func (x *Key) GetCreateTime() *timestamppb.Timestamp {
 		return x.CreateTime
 	}
 	return nil
+}
+
+func (x *Key) GetResidency() string {
+	if x != nil {
+		return x.Residency
+	}
+	return ""
+}
+
+func (x *Key) GetCompliance() string {
+	if x != nil {
+		return x.Compliance
+	}
+	return ""
 }
 
 // CreateOrganizationRequest describes the new organisation.
@@ -2020,7 +2040,7 @@ const file_tollgate_account_v1_account_proto_rawDesc = "" +
 	"\fdisplay_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\vdisplayName\x12\x1c\n" +
 	"\x04team\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04team\x12;\n" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xa7\x05\n" +
+	"createTime\"\xa9\x06\n" +
 	"\x03Key\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12+\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\vdisplayName\x12\x16\n" +
@@ -2038,7 +2058,11 @@ const file_tollgate_account_v1_account_proto_rawDesc = "" +
 	"\vrevoke_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"revokeTime\x12;\n" +
 	"\vcreate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"j\n" +
+	"createTime\x12>\n" +
+	"\tresidency\x18\x0e \x01(\tB \xbaH\x1dr\x1b2\x19^([a-z][a-z0-9-]{0,31})?$R\tresidency\x12@\n" +
+	"\n" +
+	"compliance\x18\x0f \x01(\tB \xbaH\x1dr\x1b2\x19^([a-z][a-z0-9-]{0,63})?$R\n" +
+	"compliance\"j\n" +
 	"\x19CreateOrganizationRequest\x12M\n" +
 	"\forganization\x18\x01 \x01(\v2!.tollgate.account.v1.OrganizationB\x06\xbaH\x03\xc8\x01\x01R\forganization\"\xbd\x01\n" +
 	"\x1aCreateOrganizationResponse\x12E\n" +

@@ -26,6 +26,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Mode is how the cache is used.
+type CacheControl_Mode int32
+
+const (
+	// As the route says.
+	CacheControl_MODE_UNSPECIFIED CacheControl_Mode = 0
+	// Look up and keep, where the route leaves that to its callers.
+	CacheControl_MODE_ON CacheControl_Mode = 1
+	// Neither look up nor keep.
+	CacheControl_MODE_OFF CacheControl_Mode = 2
+	// Ask a target, and keep its answer in place of an older one.
+	CacheControl_MODE_REFRESH CacheControl_Mode = 3
+	// Look up, but do not keep what a target answers.
+	CacheControl_MODE_NO_STORE CacheControl_Mode = 4
+)
+
+// Enum value maps for CacheControl_Mode.
+var (
+	CacheControl_Mode_name = map[int32]string{
+		0: "MODE_UNSPECIFIED",
+		1: "MODE_ON",
+		2: "MODE_OFF",
+		3: "MODE_REFRESH",
+		4: "MODE_NO_STORE",
+	}
+	CacheControl_Mode_value = map[string]int32{
+		"MODE_UNSPECIFIED": 0,
+		"MODE_ON":          1,
+		"MODE_OFF":         2,
+		"MODE_REFRESH":     3,
+		"MODE_NO_STORE":    4,
+	}
+)
+
+func (x CacheControl_Mode) Enum() *CacheControl_Mode {
+	p := new(CacheControl_Mode)
+	*p = x
+	return p
+}
+
+func (x CacheControl_Mode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CacheControl_Mode) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_router_v1_router_proto_enumTypes[0].Descriptor()
+}
+
+func (CacheControl_Mode) Type() protoreflect.EnumType {
+	return &file_tollgate_router_v1_router_proto_enumTypes[0]
+}
+
+func (x CacheControl_Mode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CacheControl_Mode.Descriptor instead.
+func (CacheControl_Mode) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{1, 0}
+}
+
 // State is a summary.
 type TargetHealth_State int32
 
@@ -63,11 +124,11 @@ func (x TargetHealth_State) String() string {
 }
 
 func (TargetHealth_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollgate_router_v1_router_proto_enumTypes[0].Descriptor()
+	return file_tollgate_router_v1_router_proto_enumTypes[1].Descriptor()
 }
 
 func (TargetHealth_State) Type() protoreflect.EnumType {
-	return &file_tollgate_router_v1_router_proto_enumTypes[0]
+	return &file_tollgate_router_v1_router_proto_enumTypes[1]
 }
 
 func (x TargetHealth_State) Number() protoreflect.EnumNumber {
@@ -76,7 +137,68 @@ func (x TargetHealth_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TargetHealth_State.Descriptor instead.
 func (TargetHealth_State) EnumDescriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{19, 0}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{20, 0}
+}
+
+// Circuit says whether requests are let through.
+type ModelHealth_Circuit int32
+
+const (
+	// Not asked yet.
+	ModelHealth_CIRCUIT_UNSPECIFIED ModelHealth_Circuit = 0
+	// All are.
+	ModelHealth_CIRCUIT_CLOSED ModelHealth_Circuit = 1
+	// None are.
+	ModelHealth_CIRCUIT_OPEN ModelHealth_Circuit = 2
+	// A few are, to see whether it works again.
+	ModelHealth_CIRCUIT_HALF_OPEN ModelHealth_Circuit = 3
+	// None are: it did so much worse than the others that it was taken out.
+	ModelHealth_CIRCUIT_EJECTED ModelHealth_Circuit = 4
+)
+
+// Enum value maps for ModelHealth_Circuit.
+var (
+	ModelHealth_Circuit_name = map[int32]string{
+		0: "CIRCUIT_UNSPECIFIED",
+		1: "CIRCUIT_CLOSED",
+		2: "CIRCUIT_OPEN",
+		3: "CIRCUIT_HALF_OPEN",
+		4: "CIRCUIT_EJECTED",
+	}
+	ModelHealth_Circuit_value = map[string]int32{
+		"CIRCUIT_UNSPECIFIED": 0,
+		"CIRCUIT_CLOSED":      1,
+		"CIRCUIT_OPEN":        2,
+		"CIRCUIT_HALF_OPEN":   3,
+		"CIRCUIT_EJECTED":     4,
+	}
+)
+
+func (x ModelHealth_Circuit) Enum() *ModelHealth_Circuit {
+	p := new(ModelHealth_Circuit)
+	*p = x
+	return p
+}
+
+func (x ModelHealth_Circuit) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ModelHealth_Circuit) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollgate_router_v1_router_proto_enumTypes[2].Descriptor()
+}
+
+func (ModelHealth_Circuit) Type() protoreflect.EnumType {
+	return &file_tollgate_router_v1_router_proto_enumTypes[2]
+}
+
+func (x ModelHealth_Circuit) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ModelHealth_Circuit.Descriptor instead.
+func (ModelHealth_Circuit) EnumDescriptor() ([]byte, []int) {
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{21, 0}
 }
 
 // RequestOptions are what a caller may ask of the gateway itself.
@@ -88,8 +210,24 @@ type RequestOptions struct {
 	NoContext bool `protobuf:"varint,2,opt,name=no_context,json=noContext,proto3" json:"no_context,omitempty"`
 	// True to return the routing decision with the answer.
 	IncludeDecision bool `protobuf:"varint,3,opt,name=include_decision,json=includeDecision,proto3" json:"include_decision,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The jurisdiction that the request must not leave, for example "eu": targets
+	// elsewhere are never asked. It can only narrow what the key and the route allow.
+	Residency string `protobuf:"bytes,4,opt,name=residency,proto3" json:"residency,omitempty"`
+	// The compliance class that every target must have, for example "regulated".
+	// It can only narrow what the key and the route allow.
+	Compliance string `protobuf:"bytes,5,opt,name=compliance,proto3" json:"compliance,omitempty"`
+	// What the request is for, under routes that look at it: "coding", "analysis",
+	// "simple", "vision" or a name of the route's own; empty lets the route find out.
+	Task string `protobuf:"bytes,6,opt,name=task,proto3" json:"task,omitempty"`
+	// Names the conversation, under routes that keep one on its target; empty
+	// means that its beginning names it.
+	Session string `protobuf:"bytes,7,opt,name=session,proto3" json:"session,omitempty"`
+	// The country of the end user, ISO 3166-1 alpha-2, for example "DE".
+	UserLocation string `protobuf:"bytes,8,opt,name=user_location,json=userLocation,proto3" json:"user_location,omitempty"`
+	// What may be answered from the response cache.
+	Cache         *CacheControl `protobuf:"bytes,9,opt,name=cache,proto3" json:"cache,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RequestOptions) Reset() {
@@ -143,6 +281,105 @@ func (x *RequestOptions) GetIncludeDecision() bool {
 	return false
 }
 
+func (x *RequestOptions) GetResidency() string {
+	if x != nil {
+		return x.Residency
+	}
+	return ""
+}
+
+func (x *RequestOptions) GetCompliance() string {
+	if x != nil {
+		return x.Compliance
+	}
+	return ""
+}
+
+func (x *RequestOptions) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
+func (x *RequestOptions) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *RequestOptions) GetUserLocation() string {
+	if x != nil {
+		return x.UserLocation
+	}
+	return ""
+}
+
+func (x *RequestOptions) GetCache() *CacheControl {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
+// CacheControl is what a caller asks of the response cache. A route must offer
+// the cache; nothing here switches it on elsewhere.
+type CacheControl struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How the cache is used.
+	Mode CacheControl_Mode `protobuf:"varint,1,opt,name=mode,proto3,enum=tollgate.router.v1.CacheControl_Mode" json:"mode,omitempty"`
+	// How long the answer may be kept; at most the route's, which also holds if
+	// this is absent.
+	Ttl           *durationpb.Duration `protobuf:"bytes,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CacheControl) Reset() {
+	*x = CacheControl{}
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CacheControl) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CacheControl) ProtoMessage() {}
+
+func (x *CacheControl) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CacheControl.ProtoReflect.Descriptor instead.
+func (*CacheControl) Descriptor() ([]byte, []int) {
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CacheControl) GetMode() CacheControl_Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return CacheControl_MODE_UNSPECIFIED
+}
+
+func (x *CacheControl) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
 // GenerateRequest is a conversation to answer.
 type GenerateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -156,7 +393,7 @@ type GenerateRequest struct {
 
 func (x *GenerateRequest) Reset() {
 	*x = GenerateRequest{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[1]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -168,7 +405,7 @@ func (x *GenerateRequest) String() string {
 func (*GenerateRequest) ProtoMessage() {}
 
 func (x *GenerateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[1]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -181,7 +418,7 @@ func (x *GenerateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GenerateRequest.ProtoReflect.Descriptor instead.
 func (*GenerateRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *GenerateRequest) GetConversation() *v1.Conversation {
@@ -211,7 +448,7 @@ type GenerateResponse struct {
 
 func (x *GenerateResponse) Reset() {
 	*x = GenerateResponse{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[2]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -223,7 +460,7 @@ func (x *GenerateResponse) String() string {
 func (*GenerateResponse) ProtoMessage() {}
 
 func (x *GenerateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[2]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -236,7 +473,7 @@ func (x *GenerateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GenerateResponse.ProtoReflect.Descriptor instead.
 func (*GenerateResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GenerateResponse) GetCompletion() *v1.Completion {
@@ -266,7 +503,7 @@ type StreamGenerateRequest struct {
 
 func (x *StreamGenerateRequest) Reset() {
 	*x = StreamGenerateRequest{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[3]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -278,7 +515,7 @@ func (x *StreamGenerateRequest) String() string {
 func (*StreamGenerateRequest) ProtoMessage() {}
 
 func (x *StreamGenerateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[3]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -291,7 +528,7 @@ func (x *StreamGenerateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamGenerateRequest.ProtoReflect.Descriptor instead.
 func (*StreamGenerateRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *StreamGenerateRequest) GetConversation() *v1.Conversation {
@@ -321,7 +558,7 @@ type StreamGenerateResponse struct {
 
 func (x *StreamGenerateResponse) Reset() {
 	*x = StreamGenerateResponse{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[4]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -333,7 +570,7 @@ func (x *StreamGenerateResponse) String() string {
 func (*StreamGenerateResponse) ProtoMessage() {}
 
 func (x *StreamGenerateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[4]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -346,7 +583,7 @@ func (x *StreamGenerateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamGenerateResponse.ProtoReflect.Descriptor instead.
 func (*StreamGenerateResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *StreamGenerateResponse) GetEvent() *v1.StreamEvent {
@@ -384,14 +621,20 @@ type RequestReport struct {
 	Decision *RouteDecision `protobuf:"bytes,8,opt,name=decision,proto3" json:"decision,omitempty"`
 	// What the target that answered cannot be told and so was not, by the names
 	// that the client's dialect has for it, for example "seed".
-	Dropped       []string `protobuf:"bytes,9,rep,name=dropped,proto3" json:"dropped,omitempty"`
+	Dropped []string `protobuf:"bytes,9,rep,name=dropped,proto3" json:"dropped,omitempty"`
+	// What the response cache did: "hit", "miss", "shared" for an answer that
+	// another, identical request was waiting for already, "bypass" where the
+	// caller wanted none; empty if the route has no cache.
+	Cache string `protobuf:"bytes,10,opt,name=cache,proto3" json:"cache,omitempty"`
+	// How often the answer was taken up by another attempt after it had begun.
+	Recoveries    int32 `protobuf:"varint,11,opt,name=recoveries,proto3" json:"recoveries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RequestReport) Reset() {
 	*x = RequestReport{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[5]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -403,7 +646,7 @@ func (x *RequestReport) String() string {
 func (*RequestReport) ProtoMessage() {}
 
 func (x *RequestReport) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[5]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -416,7 +659,7 @@ func (x *RequestReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestReport.ProtoReflect.Descriptor instead.
 func (*RequestReport) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RequestReport) GetRequestId() string {
@@ -482,6 +725,20 @@ func (x *RequestReport) GetDropped() []string {
 	return nil
 }
 
+func (x *RequestReport) GetCache() string {
+	if x != nil {
+		return x.Cache
+	}
+	return ""
+}
+
+func (x *RequestReport) GetRecoveries() int32 {
+	if x != nil {
+		return x.Recoveries
+	}
+	return 0
+}
+
 // EmbedRequest holds texts to turn into vectors.
 type EmbedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -497,7 +754,7 @@ type EmbedRequest struct {
 
 func (x *EmbedRequest) Reset() {
 	*x = EmbedRequest{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[6]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +766,7 @@ func (x *EmbedRequest) String() string {
 func (*EmbedRequest) ProtoMessage() {}
 
 func (x *EmbedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[6]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +779,7 @@ func (x *EmbedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmbedRequest.ProtoReflect.Descriptor instead.
 func (*EmbedRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EmbedRequest) GetModel() string {
@@ -563,7 +820,7 @@ type EmbedResponse struct {
 
 func (x *EmbedResponse) Reset() {
 	*x = EmbedResponse{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[7]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +832,7 @@ func (x *EmbedResponse) String() string {
 func (*EmbedResponse) ProtoMessage() {}
 
 func (x *EmbedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[7]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +845,7 @@ func (x *EmbedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmbedResponse.ProtoReflect.Descriptor instead.
 func (*EmbedResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EmbedResponse) GetEmbeddings() []*EmbedResponse_Embedding {
@@ -632,7 +889,7 @@ type ListModelsRequest struct {
 
 func (x *ListModelsRequest) Reset() {
 	*x = ListModelsRequest{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[8]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +901,7 @@ func (x *ListModelsRequest) String() string {
 func (*ListModelsRequest) ProtoMessage() {}
 
 func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[8]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +914,7 @@ func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
 func (*ListModelsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListModelsRequest) GetPageSize() int32 {
@@ -687,7 +944,7 @@ type ListModelsResponse struct {
 
 func (x *ListModelsResponse) Reset() {
 	*x = ListModelsResponse{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[9]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -699,7 +956,7 @@ func (x *ListModelsResponse) String() string {
 func (*ListModelsResponse) ProtoMessage() {}
 
 func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[9]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -712,7 +969,7 @@ func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
 func (*ListModelsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListModelsResponse) GetModels() []*Model {
@@ -754,7 +1011,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[10]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +1023,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[10]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +1036,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Model) GetId() string {
@@ -837,14 +1094,16 @@ type ExplainRouteRequest struct {
 	// The conversation.
 	Conversation *v1.Conversation `protobuf:"bytes,1,opt,name=conversation,proto3" json:"conversation,omitempty"`
 	// True if it would be streamed.
-	Stream        bool `protobuf:"varint,2,opt,name=stream,proto3" json:"stream,omitempty"`
+	Stream bool `protobuf:"varint,2,opt,name=stream,proto3" json:"stream,omitempty"`
+	// What would be asked of the gateway.
+	Options       *RequestOptions `protobuf:"bytes,3,opt,name=options,proto3" json:"options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainRouteRequest) Reset() {
 	*x = ExplainRouteRequest{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[11]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -856,7 +1115,7 @@ func (x *ExplainRouteRequest) String() string {
 func (*ExplainRouteRequest) ProtoMessage() {}
 
 func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[11]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -869,7 +1128,7 @@ func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ExplainRouteRequest) GetConversation() *v1.Conversation {
@@ -886,6 +1145,13 @@ func (x *ExplainRouteRequest) GetStream() bool {
 	return false
 }
 
+func (x *ExplainRouteRequest) GetOptions() *RequestOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
 // ExplainRouteResponse is the decision.
 type ExplainRouteResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -897,7 +1163,7 @@ type ExplainRouteResponse struct {
 
 func (x *ExplainRouteResponse) Reset() {
 	*x = ExplainRouteResponse{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[12]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -909,7 +1175,7 @@ func (x *ExplainRouteResponse) String() string {
 func (*ExplainRouteResponse) ProtoMessage() {}
 
 func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[12]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -922,7 +1188,7 @@ func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
 func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExplainRouteResponse) GetDecision() *RouteDecision {
@@ -942,14 +1208,23 @@ type RouteDecision struct {
 	// The candidates: first those that will be tried, in order, then the rejected.
 	Candidates []*RouteCandidate `protobuf:"bytes,3,rep,name=candidates,proto3" json:"candidates,omitempty"`
 	// How clear the choice was: 1 means that nothing else came into question.
-	Confidence    float64 `protobuf:"fixed64,4,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	Confidence float64 `protobuf:"fixed64,4,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	// The route's rules that applied, by name, in order.
+	Rules []string `protobuf:"bytes,5,rep,name=rules,proto3" json:"rules,omitempty"`
+	// True if no target was healthy and the route serves nevertheless.
+	Degraded bool `protobuf:"varint,6,opt,name=degraded,proto3" json:"degraded,omitempty"`
+	// What the request was taken for, under a route that looks at it.
+	Task string `protobuf:"bytes,7,opt,name=task,proto3" json:"task,omitempty"`
+	// What an operator should know, for example that a provisioned target would
+	// have been cheaper.
+	Advice        []string `protobuf:"bytes,8,rep,name=advice,proto3" json:"advice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RouteDecision) Reset() {
 	*x = RouteDecision{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[13]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +1236,7 @@ func (x *RouteDecision) String() string {
 func (*RouteDecision) ProtoMessage() {}
 
 func (x *RouteDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[13]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +1249,7 @@ func (x *RouteDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteDecision.ProtoReflect.Descriptor instead.
 func (*RouteDecision) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RouteDecision) GetRoute() string {
@@ -1005,6 +1280,34 @@ func (x *RouteDecision) GetConfidence() float64 {
 	return 0
 }
 
+func (x *RouteDecision) GetRules() []string {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *RouteDecision) GetDegraded() bool {
+	if x != nil {
+		return x.Degraded
+	}
+	return false
+}
+
+func (x *RouteDecision) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
+func (x *RouteDecision) GetAdvice() []string {
+	if x != nil {
+		return x.Advice
+	}
+	return nil
+}
+
 // RouteCandidate is a target that came into question.
 type RouteCandidate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1028,14 +1331,16 @@ type RouteCandidate struct {
 	Unpriced bool `protobuf:"varint,9,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
 	// What of the request this target would not be told, by the names of the
 	// client's dialect.
-	Dropped       []string `protobuf:"bytes,10,rep,name=dropped,proto3" json:"dropped,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Dropped []string `protobuf:"bytes,10,rep,name=dropped,proto3" json:"dropped,omitempty"`
+	// What the request is expected to cost there, nano-USD; 0 if not known.
+	LikelyCostNanousd int64 `protobuf:"varint,11,opt,name=likely_cost_nanousd,json=likelyCostNanousd,proto3" json:"likely_cost_nanousd,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *RouteCandidate) Reset() {
 	*x = RouteCandidate{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[14]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +1352,7 @@ func (x *RouteCandidate) String() string {
 func (*RouteCandidate) ProtoMessage() {}
 
 func (x *RouteCandidate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[14]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +1365,7 @@ func (x *RouteCandidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteCandidate.ProtoReflect.Descriptor instead.
 func (*RouteCandidate) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RouteCandidate) GetTarget() string {
@@ -1133,6 +1438,13 @@ func (x *RouteCandidate) GetDropped() []string {
 	return nil
 }
 
+func (x *RouteCandidate) GetLikelyCostNanousd() int64 {
+	if x != nil {
+		return x.LikelyCostNanousd
+	}
+	return 0
+}
+
 // ListTargetsRequest asks for a page of targets.
 type ListTargetsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1146,7 +1458,7 @@ type ListTargetsRequest struct {
 
 func (x *ListTargetsRequest) Reset() {
 	*x = ListTargetsRequest{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[15]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1470,7 @@ func (x *ListTargetsRequest) String() string {
 func (*ListTargetsRequest) ProtoMessage() {}
 
 func (x *ListTargetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[15]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1483,7 @@ func (x *ListTargetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTargetsRequest.ProtoReflect.Descriptor instead.
 func (*ListTargetsRequest) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListTargetsRequest) GetPageSize() int32 {
@@ -1201,7 +1513,7 @@ type ListTargetsResponse struct {
 
 func (x *ListTargetsResponse) Reset() {
 	*x = ListTargetsResponse{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[16]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1525,7 @@ func (x *ListTargetsResponse) String() string {
 func (*ListTargetsResponse) ProtoMessage() {}
 
 func (x *ListTargetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[16]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1538,7 @@ func (x *ListTargetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTargetsResponse.ProtoReflect.Descriptor instead.
 func (*ListTargetsResponse) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListTargetsResponse) GetTargets() []*Target {
@@ -1265,7 +1577,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[17]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1589,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[17]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1602,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Target) GetName() string {
@@ -1360,7 +1672,7 @@ type Offering struct {
 
 func (x *Offering) Reset() {
 	*x = Offering{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[18]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1372,7 +1684,7 @@ func (x *Offering) String() string {
 func (*Offering) ProtoMessage() {}
 
 func (x *Offering) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[18]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1385,7 +1697,7 @@ func (x *Offering) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Offering.ProtoReflect.Descriptor instead.
 func (*Offering) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Offering) GetModel() string {
@@ -1461,13 +1773,19 @@ type TargetHealth struct {
 	LastFailureTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_failure_time,json=lastFailureTime,proto3" json:"last_failure_time,omitempty"`
 	// Mean time to first token, exponentially weighted; absent before the first answer.
 	MeanTimeToFirstToken *durationpb.Duration `protobuf:"bytes,7,opt,name=mean_time_to_first_token,json=meanTimeToFirstToken,proto3" json:"mean_time_to_first_token,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Its models, each with its circuit breaker.
+	Models []*ModelHealth `protobuf:"bytes,8,rep,name=models,proto3" json:"models,omitempty"`
+	// How many attempts it takes at once; 0 means any number.
+	ConcurrencyLimit int64 `protobuf:"varint,9,opt,name=concurrency_limit,json=concurrencyLimit,proto3" json:"concurrency_limit,omitempty"`
+	// Requests that wait for one of those places.
+	Queued        int64 `protobuf:"varint,10,opt,name=queued,proto3" json:"queued,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TargetHealth) Reset() {
 	*x = TargetHealth{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[19]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1797,7 @@ func (x *TargetHealth) String() string {
 func (*TargetHealth) ProtoMessage() {}
 
 func (x *TargetHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[19]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1492,7 +1810,7 @@ func (x *TargetHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetHealth.ProtoReflect.Descriptor instead.
 func (*TargetHealth) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{19}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TargetHealth) GetState() TargetHealth_State {
@@ -1544,6 +1862,137 @@ func (x *TargetHealth) GetMeanTimeToFirstToken() *durationpb.Duration {
 	return nil
 }
 
+func (x *TargetHealth) GetModels() []*ModelHealth {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *TargetHealth) GetConcurrencyLimit() int64 {
+	if x != nil {
+		return x.ConcurrencyLimit
+	}
+	return 0
+}
+
+func (x *TargetHealth) GetQueued() int64 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
+// ModelHealth is what the router saw of one model on a target.
+type ModelHealth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The model, as the provider names it.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Its circuit breaker.
+	Circuit ModelHealth_Circuit `protobuf:"varint,2,opt,name=circuit,proto3,enum=tollgate.router.v1.ModelHealth_Circuit" json:"circuit,omitempty"`
+	// When the circuit will let a request through again; absent if it does.
+	RetryTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=retry_time,json=retryTime,proto3" json:"retry_time,omitempty"`
+	// The share of failures among the latest attempts, from 0 to 1.
+	FailureRate float64 `protobuf:"fixed64,4,opt,name=failure_rate,json=failureRate,proto3" json:"failure_rate,omitempty"`
+	// The share of slow ones.
+	SlowRate float64 `protobuf:"fixed64,5,opt,name=slow_rate,json=slowRate,proto3" json:"slow_rate,omitempty"`
+	// The share of its usual load that it gets, from 0 to 1: less than 1 while it
+	// comes back.
+	Share float64 `protobuf:"fixed64,6,opt,name=share,proto3" json:"share,omitempty"`
+	// The time within which 95 of 100 answers begin; absent if not known.
+	P95TimeToFirstToken *durationpb.Duration `protobuf:"bytes,7,opt,name=p95_time_to_first_token,json=p95TimeToFirstToken,proto3" json:"p95_time_to_first_token,omitempty"`
+	// Attempts that run now.
+	InFlight      int64 `protobuf:"varint,8,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelHealth) Reset() {
+	*x = ModelHealth{}
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelHealth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelHealth) ProtoMessage() {}
+
+func (x *ModelHealth) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelHealth.ProtoReflect.Descriptor instead.
+func (*ModelHealth) Descriptor() ([]byte, []int) {
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ModelHealth) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ModelHealth) GetCircuit() ModelHealth_Circuit {
+	if x != nil {
+		return x.Circuit
+	}
+	return ModelHealth_CIRCUIT_UNSPECIFIED
+}
+
+func (x *ModelHealth) GetRetryTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetryTime
+	}
+	return nil
+}
+
+func (x *ModelHealth) GetFailureRate() float64 {
+	if x != nil {
+		return x.FailureRate
+	}
+	return 0
+}
+
+func (x *ModelHealth) GetSlowRate() float64 {
+	if x != nil {
+		return x.SlowRate
+	}
+	return 0
+}
+
+func (x *ModelHealth) GetShare() float64 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *ModelHealth) GetP95TimeToFirstToken() *durationpb.Duration {
+	if x != nil {
+		return x.P95TimeToFirstToken
+	}
+	return nil
+}
+
+func (x *ModelHealth) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
 // Embedding is the vector of one text.
 type EmbedResponse_Embedding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1557,7 +2006,7 @@ type EmbedResponse_Embedding struct {
 
 func (x *EmbedResponse_Embedding) Reset() {
 	*x = EmbedResponse_Embedding{}
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[20]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1569,7 +2018,7 @@ func (x *EmbedResponse_Embedding) String() string {
 func (*EmbedResponse_Embedding) ProtoMessage() {}
 
 func (x *EmbedResponse_Embedding) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_router_v1_router_proto_msgTypes[20]
+	mi := &file_tollgate_router_v1_router_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1582,7 +2031,7 @@ func (x *EmbedResponse_Embedding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmbedResponse_Embedding.ProtoReflect.Descriptor instead.
 func (*EmbedResponse_Embedding) Descriptor() ([]byte, []int) {
-	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{7, 0}
+	return file_tollgate_router_v1_router_proto_rawDescGZIP(), []int{8, 0}
 }
 
 func (x *EmbedResponse_Embedding) GetIndex() int32 {
@@ -1603,12 +2052,29 @@ var File_tollgate_router_v1_router_proto protoreflect.FileDescriptor
 
 const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/router/v1/router.proto\x12\x12tollgate.router.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/llm/v1/completion.proto\x1a\"tollgate/llm/v1/conversation.proto\"\x86\x01\n" +
+	"\x1ftollgate/router/v1/router.proto\x12\x12tollgate.router.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/llm/v1/completion.proto\x1a\"tollgate/llm/v1/conversation.proto\"\xfd\x02\n" +
 	"\x0eRequestOptions\x12*\n" +
 	"\vcollections\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10@R\vcollections\x12\x1d\n" +
 	"\n" +
 	"no_context\x18\x02 \x01(\bR\tnoContext\x12)\n" +
-	"\x10include_decision\x18\x03 \x01(\bR\x0fincludeDecision\"\x9a\x01\n" +
+	"\x10include_decision\x18\x03 \x01(\bR\x0fincludeDecision\x12%\n" +
+	"\tresidency\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18 R\tresidency\x12'\n" +
+	"\n" +
+	"compliance\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"compliance\x12\x1b\n" +
+	"\x04task\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04task\x12\"\n" +
+	"\asession\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\asession\x12,\n" +
+	"\ruser_location\x18\b \x01(\tB\a\xbaH\x04r\x02\x18\x02R\fuserLocation\x126\n" +
+	"\x05cache\x18\t \x01(\v2 .tollgate.router.v1.CacheControlR\x05cache\"\xde\x01\n" +
+	"\fCacheControl\x12C\n" +
+	"\x04mode\x18\x01 \x01(\x0e2%.tollgate.router.v1.CacheControl.ModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12+\n" +
+	"\x03ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\"\\\n" +
+	"\x04Mode\x12\x14\n" +
+	"\x10MODE_UNSPECIFIED\x10\x00\x12\v\n" +
+	"\aMODE_ON\x10\x01\x12\f\n" +
+	"\bMODE_OFF\x10\x02\x12\x10\n" +
+	"\fMODE_REFRESH\x10\x03\x12\x11\n" +
+	"\rMODE_NO_STORE\x10\x04\"\x9a\x01\n" +
 	"\x0fGenerateRequest\x12I\n" +
 	"\fconversation\x18\x01 \x01(\v2\x1d.tollgate.llm.v1.ConversationB\x06\xbaH\x03\xc8\x01\x01R\fconversation\x12<\n" +
 	"\aoptions\x18\x02 \x01(\v2\".tollgate.router.v1.RequestOptionsR\aoptions\"\x8a\x01\n" +
@@ -1622,7 +2088,7 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\aoptions\x18\x02 \x01(\v2\".tollgate.router.v1.RequestOptionsR\aoptions\"\x87\x01\n" +
 	"\x16StreamGenerateResponse\x122\n" +
 	"\x05event\x18\x01 \x01(\v2\x1c.tollgate.llm.v1.StreamEventR\x05event\x129\n" +
-	"\x06report\x18\x02 \x01(\v2!.tollgate.router.v1.RequestReportR\x06report\"\x82\x03\n" +
+	"\x06report\x18\x02 \x01(\v2!.tollgate.router.v1.RequestReportR\x06report\"\xb8\x03\n" +
 	"\rRequestReport\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x16\n" +
@@ -1633,7 +2099,12 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\x11guardrail_notices\x18\x06 \x03(\v2 .tollgate.llm.v1.GuardrailNoticeR\x10guardrailNotices\x127\n" +
 	"\tcitations\x18\a \x03(\v2\x19.tollgate.llm.v1.CitationR\tcitations\x12=\n" +
 	"\bdecision\x18\b \x01(\v2!.tollgate.router.v1.RouteDecisionR\bdecision\x12\x18\n" +
-	"\adropped\x18\t \x03(\tR\adropped\"\x8a\x01\n" +
+	"\adropped\x18\t \x03(\tR\adropped\x12\x14\n" +
+	"\x05cache\x18\n" +
+	" \x01(\tR\x05cache\x12\x1e\n" +
+	"\n" +
+	"recoveries\x18\v \x01(\x05R\n" +
+	"recoveries\"\x8a\x01\n" +
 	"\fEmbedRequest\x12 \n" +
 	"\x05model\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x05model\x12+\n" +
@@ -1667,12 +2138,13 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\x10input_modalities\x18\x05 \x03(\tR\x0finputModalities\x12\x16\n" +
 	"\x06family\x18\x06 \x01(\tR\x06family\x12\x1f\n" +
 	"\vretire_date\x18\a \x01(\tR\n" +
-	"retireDate\"x\n" +
+	"retireDate\"\xb6\x01\n" +
 	"\x13ExplainRouteRequest\x12I\n" +
 	"\fconversation\x18\x01 \x01(\v2\x1d.tollgate.llm.v1.ConversationB\x06\xbaH\x03\xc8\x01\x01R\fconversation\x12\x16\n" +
-	"\x06stream\x18\x02 \x01(\bR\x06stream\"U\n" +
+	"\x06stream\x18\x02 \x01(\bR\x06stream\x12<\n" +
+	"\aoptions\x18\x03 \x01(\v2\".tollgate.router.v1.RequestOptionsR\aoptions\"U\n" +
 	"\x14ExplainRouteResponse\x12=\n" +
-	"\bdecision\x18\x01 \x01(\v2!.tollgate.router.v1.RouteDecisionR\bdecision\"\xa5\x01\n" +
+	"\bdecision\x18\x01 \x01(\v2!.tollgate.router.v1.RouteDecisionR\bdecision\"\x83\x02\n" +
 	"\rRouteDecision\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x1a\n" +
 	"\bstrategy\x18\x02 \x01(\tR\bstrategy\x12B\n" +
@@ -1681,7 +2153,11 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"candidates\x12\x1e\n" +
 	"\n" +
 	"confidence\x18\x04 \x01(\x01R\n" +
-	"confidence\"\xa6\x02\n" +
+	"confidence\x12\x14\n" +
+	"\x05rules\x18\x05 \x03(\tR\x05rules\x12\x1a\n" +
+	"\bdegraded\x18\x06 \x01(\bR\bdegraded\x12\x12\n" +
+	"\x04task\x18\a \x01(\tR\x04task\x12\x16\n" +
+	"\x06advice\x18\b \x03(\tR\x06advice\"\xd6\x02\n" +
 	"\x0eRouteCandidate\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
@@ -1693,7 +2169,8 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\x15expected_cost_nanousd\x18\b \x01(\x03R\x13expectedCostNanousd\x12\x1a\n" +
 	"\bunpriced\x18\t \x01(\bR\bunpriced\x12\x18\n" +
 	"\adropped\x18\n" +
-	" \x03(\tR\adropped\"f\n" +
+	" \x03(\tR\adropped\x12.\n" +
+	"\x13likely_cost_nanousd\x18\v \x01(\x03R\x11likelyCostNanousd\"f\n" +
 	"\x12ListTargetsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
@@ -1717,7 +2194,7 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\aoutputs\x18\x05 \x03(\tR\aoutputs\x12\x18\n" +
 	"\astreams\x18\x06 \x01(\bR\astreams\x12\x1c\n" +
 	"\tinference\x18\a \x03(\tR\tinference\x12\x1c\n" +
-	"\tlifecycle\x18\b \x01(\tR\tlifecycle\"\xca\x03\n" +
+	"\tlifecycle\x18\b \x01(\tR\tlifecycle\"\xc8\x04\n" +
 	"\fTargetHealth\x12<\n" +
 	"\x05state\x18\x01 \x01(\x0e2&.tollgate.router.v1.TargetHealth.StateR\x05state\x12\x1a\n" +
 	"\battempts\x18\x02 \x01(\x03R\battempts\x12\x1a\n" +
@@ -1725,11 +2202,31 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\tin_flight\x18\x04 \x01(\x03R\binFlight\x12F\n" +
 	"\x11last_success_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0flastSuccessTime\x12F\n" +
 	"\x11last_failure_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0flastFailureTime\x12Q\n" +
-	"\x18mean_time_to_first_token\x18\a \x01(\v2\x19.google.protobuf.DurationR\x14meanTimeToFirstToken\"D\n" +
+	"\x18mean_time_to_first_token\x18\a \x01(\v2\x19.google.protobuf.DurationR\x14meanTimeToFirstToken\x127\n" +
+	"\x06models\x18\b \x03(\v2\x1f.tollgate.router.v1.ModelHealthR\x06models\x12+\n" +
+	"\x11concurrency_limit\x18\t \x01(\x03R\x10concurrencyLimit\x12\x16\n" +
+	"\x06queued\x18\n" +
+	" \x01(\x03R\x06queued\"D\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_HEALTHY\x10\x01\x12\x11\n" +
-	"\rSTATE_FAILING\x10\x022\xf0\x05\n" +
+	"\rSTATE_FAILING\x10\x02\"\xdb\x03\n" +
+	"\vModelHealth\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12A\n" +
+	"\acircuit\x18\x02 \x01(\x0e2'.tollgate.router.v1.ModelHealth.CircuitR\acircuit\x129\n" +
+	"\n" +
+	"retry_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tretryTime\x12!\n" +
+	"\ffailure_rate\x18\x04 \x01(\x01R\vfailureRate\x12\x1b\n" +
+	"\tslow_rate\x18\x05 \x01(\x01R\bslowRate\x12\x14\n" +
+	"\x05share\x18\x06 \x01(\x01R\x05share\x12O\n" +
+	"\x17p95_time_to_first_token\x18\a \x01(\v2\x19.google.protobuf.DurationR\x13p95TimeToFirstToken\x12\x1b\n" +
+	"\tin_flight\x18\b \x01(\x03R\binFlight\"t\n" +
+	"\aCircuit\x12\x17\n" +
+	"\x13CIRCUIT_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eCIRCUIT_CLOSED\x10\x01\x12\x10\n" +
+	"\fCIRCUIT_OPEN\x10\x02\x12\x15\n" +
+	"\x11CIRCUIT_HALF_OPEN\x10\x03\x12\x13\n" +
+	"\x0fCIRCUIT_EJECTED\x10\x042\xf0\x05\n" +
 	"\rRouterService\x12r\n" +
 	"\bGenerate\x12#.tollgate.router.v1.GenerateRequest\x1a$.tollgate.router.v1.GenerateResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/api/v1/generate\x12\x8d\x01\n" +
 	"\x0eStreamGenerate\x12).tollgate.router.v1.StreamGenerateRequest\x1a*.tollgate.router.v1.StreamGenerateResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/generate:stream0\x01\x12f\n" +
@@ -1752,83 +2249,95 @@ func file_tollgate_router_v1_router_proto_rawDescGZIP() []byte {
 	return file_tollgate_router_v1_router_proto_rawDescData
 }
 
-var file_tollgate_router_v1_router_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tollgate_router_v1_router_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tollgate_router_v1_router_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_tollgate_router_v1_router_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_tollgate_router_v1_router_proto_goTypes = []any{
-	(TargetHealth_State)(0),         // 0: tollgate.router.v1.TargetHealth.State
-	(*RequestOptions)(nil),          // 1: tollgate.router.v1.RequestOptions
-	(*GenerateRequest)(nil),         // 2: tollgate.router.v1.GenerateRequest
-	(*GenerateResponse)(nil),        // 3: tollgate.router.v1.GenerateResponse
-	(*StreamGenerateRequest)(nil),   // 4: tollgate.router.v1.StreamGenerateRequest
-	(*StreamGenerateResponse)(nil),  // 5: tollgate.router.v1.StreamGenerateResponse
-	(*RequestReport)(nil),           // 6: tollgate.router.v1.RequestReport
-	(*EmbedRequest)(nil),            // 7: tollgate.router.v1.EmbedRequest
-	(*EmbedResponse)(nil),           // 8: tollgate.router.v1.EmbedResponse
-	(*ListModelsRequest)(nil),       // 9: tollgate.router.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),      // 10: tollgate.router.v1.ListModelsResponse
-	(*Model)(nil),                   // 11: tollgate.router.v1.Model
-	(*ExplainRouteRequest)(nil),     // 12: tollgate.router.v1.ExplainRouteRequest
-	(*ExplainRouteResponse)(nil),    // 13: tollgate.router.v1.ExplainRouteResponse
-	(*RouteDecision)(nil),           // 14: tollgate.router.v1.RouteDecision
-	(*RouteCandidate)(nil),          // 15: tollgate.router.v1.RouteCandidate
-	(*ListTargetsRequest)(nil),      // 16: tollgate.router.v1.ListTargetsRequest
-	(*ListTargetsResponse)(nil),     // 17: tollgate.router.v1.ListTargetsResponse
-	(*Target)(nil),                  // 18: tollgate.router.v1.Target
-	(*Offering)(nil),                // 19: tollgate.router.v1.Offering
-	(*TargetHealth)(nil),            // 20: tollgate.router.v1.TargetHealth
-	(*EmbedResponse_Embedding)(nil), // 21: tollgate.router.v1.EmbedResponse.Embedding
-	(*v1.Conversation)(nil),         // 22: tollgate.llm.v1.Conversation
-	(*v1.Completion)(nil),           // 23: tollgate.llm.v1.Completion
-	(*v1.StreamEvent)(nil),          // 24: tollgate.llm.v1.StreamEvent
-	(*v1.GuardrailNotice)(nil),      // 25: tollgate.llm.v1.GuardrailNotice
-	(*v1.Citation)(nil),             // 26: tollgate.llm.v1.Citation
-	(*v1.Usage)(nil),                // 27: tollgate.llm.v1.Usage
-	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 29: google.protobuf.Duration
+	(CacheControl_Mode)(0),          // 0: tollgate.router.v1.CacheControl.Mode
+	(TargetHealth_State)(0),         // 1: tollgate.router.v1.TargetHealth.State
+	(ModelHealth_Circuit)(0),        // 2: tollgate.router.v1.ModelHealth.Circuit
+	(*RequestOptions)(nil),          // 3: tollgate.router.v1.RequestOptions
+	(*CacheControl)(nil),            // 4: tollgate.router.v1.CacheControl
+	(*GenerateRequest)(nil),         // 5: tollgate.router.v1.GenerateRequest
+	(*GenerateResponse)(nil),        // 6: tollgate.router.v1.GenerateResponse
+	(*StreamGenerateRequest)(nil),   // 7: tollgate.router.v1.StreamGenerateRequest
+	(*StreamGenerateResponse)(nil),  // 8: tollgate.router.v1.StreamGenerateResponse
+	(*RequestReport)(nil),           // 9: tollgate.router.v1.RequestReport
+	(*EmbedRequest)(nil),            // 10: tollgate.router.v1.EmbedRequest
+	(*EmbedResponse)(nil),           // 11: tollgate.router.v1.EmbedResponse
+	(*ListModelsRequest)(nil),       // 12: tollgate.router.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),      // 13: tollgate.router.v1.ListModelsResponse
+	(*Model)(nil),                   // 14: tollgate.router.v1.Model
+	(*ExplainRouteRequest)(nil),     // 15: tollgate.router.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil),    // 16: tollgate.router.v1.ExplainRouteResponse
+	(*RouteDecision)(nil),           // 17: tollgate.router.v1.RouteDecision
+	(*RouteCandidate)(nil),          // 18: tollgate.router.v1.RouteCandidate
+	(*ListTargetsRequest)(nil),      // 19: tollgate.router.v1.ListTargetsRequest
+	(*ListTargetsResponse)(nil),     // 20: tollgate.router.v1.ListTargetsResponse
+	(*Target)(nil),                  // 21: tollgate.router.v1.Target
+	(*Offering)(nil),                // 22: tollgate.router.v1.Offering
+	(*TargetHealth)(nil),            // 23: tollgate.router.v1.TargetHealth
+	(*ModelHealth)(nil),             // 24: tollgate.router.v1.ModelHealth
+	(*EmbedResponse_Embedding)(nil), // 25: tollgate.router.v1.EmbedResponse.Embedding
+	(*durationpb.Duration)(nil),     // 26: google.protobuf.Duration
+	(*v1.Conversation)(nil),         // 27: tollgate.llm.v1.Conversation
+	(*v1.Completion)(nil),           // 28: tollgate.llm.v1.Completion
+	(*v1.StreamEvent)(nil),          // 29: tollgate.llm.v1.StreamEvent
+	(*v1.GuardrailNotice)(nil),      // 30: tollgate.llm.v1.GuardrailNotice
+	(*v1.Citation)(nil),             // 31: tollgate.llm.v1.Citation
+	(*v1.Usage)(nil),                // 32: tollgate.llm.v1.Usage
+	(*timestamppb.Timestamp)(nil),   // 33: google.protobuf.Timestamp
 }
 var file_tollgate_router_v1_router_proto_depIdxs = []int32{
-	22, // 0: tollgate.router.v1.GenerateRequest.conversation:type_name -> tollgate.llm.v1.Conversation
-	1,  // 1: tollgate.router.v1.GenerateRequest.options:type_name -> tollgate.router.v1.RequestOptions
-	23, // 2: tollgate.router.v1.GenerateResponse.completion:type_name -> tollgate.llm.v1.Completion
-	6,  // 3: tollgate.router.v1.GenerateResponse.report:type_name -> tollgate.router.v1.RequestReport
-	22, // 4: tollgate.router.v1.StreamGenerateRequest.conversation:type_name -> tollgate.llm.v1.Conversation
-	1,  // 5: tollgate.router.v1.StreamGenerateRequest.options:type_name -> tollgate.router.v1.RequestOptions
-	24, // 6: tollgate.router.v1.StreamGenerateResponse.event:type_name -> tollgate.llm.v1.StreamEvent
-	6,  // 7: tollgate.router.v1.StreamGenerateResponse.report:type_name -> tollgate.router.v1.RequestReport
-	25, // 8: tollgate.router.v1.RequestReport.guardrail_notices:type_name -> tollgate.llm.v1.GuardrailNotice
-	26, // 9: tollgate.router.v1.RequestReport.citations:type_name -> tollgate.llm.v1.Citation
-	14, // 10: tollgate.router.v1.RequestReport.decision:type_name -> tollgate.router.v1.RouteDecision
-	21, // 11: tollgate.router.v1.EmbedResponse.embeddings:type_name -> tollgate.router.v1.EmbedResponse.Embedding
-	27, // 12: tollgate.router.v1.EmbedResponse.usage:type_name -> tollgate.llm.v1.Usage
-	6,  // 13: tollgate.router.v1.EmbedResponse.report:type_name -> tollgate.router.v1.RequestReport
-	11, // 14: tollgate.router.v1.ListModelsResponse.models:type_name -> tollgate.router.v1.Model
-	22, // 15: tollgate.router.v1.ExplainRouteRequest.conversation:type_name -> tollgate.llm.v1.Conversation
-	14, // 16: tollgate.router.v1.ExplainRouteResponse.decision:type_name -> tollgate.router.v1.RouteDecision
-	15, // 17: tollgate.router.v1.RouteDecision.candidates:type_name -> tollgate.router.v1.RouteCandidate
-	18, // 18: tollgate.router.v1.ListTargetsResponse.targets:type_name -> tollgate.router.v1.Target
-	20, // 19: tollgate.router.v1.Target.health:type_name -> tollgate.router.v1.TargetHealth
-	19, // 20: tollgate.router.v1.Target.offerings:type_name -> tollgate.router.v1.Offering
-	0,  // 21: tollgate.router.v1.TargetHealth.state:type_name -> tollgate.router.v1.TargetHealth.State
-	28, // 22: tollgate.router.v1.TargetHealth.last_success_time:type_name -> google.protobuf.Timestamp
-	28, // 23: tollgate.router.v1.TargetHealth.last_failure_time:type_name -> google.protobuf.Timestamp
-	29, // 24: tollgate.router.v1.TargetHealth.mean_time_to_first_token:type_name -> google.protobuf.Duration
-	2,  // 25: tollgate.router.v1.RouterService.Generate:input_type -> tollgate.router.v1.GenerateRequest
-	4,  // 26: tollgate.router.v1.RouterService.StreamGenerate:input_type -> tollgate.router.v1.StreamGenerateRequest
-	7,  // 27: tollgate.router.v1.RouterService.Embed:input_type -> tollgate.router.v1.EmbedRequest
-	9,  // 28: tollgate.router.v1.RouterService.ListModels:input_type -> tollgate.router.v1.ListModelsRequest
-	12, // 29: tollgate.router.v1.RouterService.ExplainRoute:input_type -> tollgate.router.v1.ExplainRouteRequest
-	16, // 30: tollgate.router.v1.RouterService.ListTargets:input_type -> tollgate.router.v1.ListTargetsRequest
-	3,  // 31: tollgate.router.v1.RouterService.Generate:output_type -> tollgate.router.v1.GenerateResponse
-	5,  // 32: tollgate.router.v1.RouterService.StreamGenerate:output_type -> tollgate.router.v1.StreamGenerateResponse
-	8,  // 33: tollgate.router.v1.RouterService.Embed:output_type -> tollgate.router.v1.EmbedResponse
-	10, // 34: tollgate.router.v1.RouterService.ListModels:output_type -> tollgate.router.v1.ListModelsResponse
-	13, // 35: tollgate.router.v1.RouterService.ExplainRoute:output_type -> tollgate.router.v1.ExplainRouteResponse
-	17, // 36: tollgate.router.v1.RouterService.ListTargets:output_type -> tollgate.router.v1.ListTargetsResponse
-	31, // [31:37] is the sub-list for method output_type
-	25, // [25:31] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	4,  // 0: tollgate.router.v1.RequestOptions.cache:type_name -> tollgate.router.v1.CacheControl
+	0,  // 1: tollgate.router.v1.CacheControl.mode:type_name -> tollgate.router.v1.CacheControl.Mode
+	26, // 2: tollgate.router.v1.CacheControl.ttl:type_name -> google.protobuf.Duration
+	27, // 3: tollgate.router.v1.GenerateRequest.conversation:type_name -> tollgate.llm.v1.Conversation
+	3,  // 4: tollgate.router.v1.GenerateRequest.options:type_name -> tollgate.router.v1.RequestOptions
+	28, // 5: tollgate.router.v1.GenerateResponse.completion:type_name -> tollgate.llm.v1.Completion
+	9,  // 6: tollgate.router.v1.GenerateResponse.report:type_name -> tollgate.router.v1.RequestReport
+	27, // 7: tollgate.router.v1.StreamGenerateRequest.conversation:type_name -> tollgate.llm.v1.Conversation
+	3,  // 8: tollgate.router.v1.StreamGenerateRequest.options:type_name -> tollgate.router.v1.RequestOptions
+	29, // 9: tollgate.router.v1.StreamGenerateResponse.event:type_name -> tollgate.llm.v1.StreamEvent
+	9,  // 10: tollgate.router.v1.StreamGenerateResponse.report:type_name -> tollgate.router.v1.RequestReport
+	30, // 11: tollgate.router.v1.RequestReport.guardrail_notices:type_name -> tollgate.llm.v1.GuardrailNotice
+	31, // 12: tollgate.router.v1.RequestReport.citations:type_name -> tollgate.llm.v1.Citation
+	17, // 13: tollgate.router.v1.RequestReport.decision:type_name -> tollgate.router.v1.RouteDecision
+	25, // 14: tollgate.router.v1.EmbedResponse.embeddings:type_name -> tollgate.router.v1.EmbedResponse.Embedding
+	32, // 15: tollgate.router.v1.EmbedResponse.usage:type_name -> tollgate.llm.v1.Usage
+	9,  // 16: tollgate.router.v1.EmbedResponse.report:type_name -> tollgate.router.v1.RequestReport
+	14, // 17: tollgate.router.v1.ListModelsResponse.models:type_name -> tollgate.router.v1.Model
+	27, // 18: tollgate.router.v1.ExplainRouteRequest.conversation:type_name -> tollgate.llm.v1.Conversation
+	3,  // 19: tollgate.router.v1.ExplainRouteRequest.options:type_name -> tollgate.router.v1.RequestOptions
+	17, // 20: tollgate.router.v1.ExplainRouteResponse.decision:type_name -> tollgate.router.v1.RouteDecision
+	18, // 21: tollgate.router.v1.RouteDecision.candidates:type_name -> tollgate.router.v1.RouteCandidate
+	21, // 22: tollgate.router.v1.ListTargetsResponse.targets:type_name -> tollgate.router.v1.Target
+	23, // 23: tollgate.router.v1.Target.health:type_name -> tollgate.router.v1.TargetHealth
+	22, // 24: tollgate.router.v1.Target.offerings:type_name -> tollgate.router.v1.Offering
+	1,  // 25: tollgate.router.v1.TargetHealth.state:type_name -> tollgate.router.v1.TargetHealth.State
+	33, // 26: tollgate.router.v1.TargetHealth.last_success_time:type_name -> google.protobuf.Timestamp
+	33, // 27: tollgate.router.v1.TargetHealth.last_failure_time:type_name -> google.protobuf.Timestamp
+	26, // 28: tollgate.router.v1.TargetHealth.mean_time_to_first_token:type_name -> google.protobuf.Duration
+	24, // 29: tollgate.router.v1.TargetHealth.models:type_name -> tollgate.router.v1.ModelHealth
+	2,  // 30: tollgate.router.v1.ModelHealth.circuit:type_name -> tollgate.router.v1.ModelHealth.Circuit
+	33, // 31: tollgate.router.v1.ModelHealth.retry_time:type_name -> google.protobuf.Timestamp
+	26, // 32: tollgate.router.v1.ModelHealth.p95_time_to_first_token:type_name -> google.protobuf.Duration
+	5,  // 33: tollgate.router.v1.RouterService.Generate:input_type -> tollgate.router.v1.GenerateRequest
+	7,  // 34: tollgate.router.v1.RouterService.StreamGenerate:input_type -> tollgate.router.v1.StreamGenerateRequest
+	10, // 35: tollgate.router.v1.RouterService.Embed:input_type -> tollgate.router.v1.EmbedRequest
+	12, // 36: tollgate.router.v1.RouterService.ListModels:input_type -> tollgate.router.v1.ListModelsRequest
+	15, // 37: tollgate.router.v1.RouterService.ExplainRoute:input_type -> tollgate.router.v1.ExplainRouteRequest
+	19, // 38: tollgate.router.v1.RouterService.ListTargets:input_type -> tollgate.router.v1.ListTargetsRequest
+	6,  // 39: tollgate.router.v1.RouterService.Generate:output_type -> tollgate.router.v1.GenerateResponse
+	8,  // 40: tollgate.router.v1.RouterService.StreamGenerate:output_type -> tollgate.router.v1.StreamGenerateResponse
+	11, // 41: tollgate.router.v1.RouterService.Embed:output_type -> tollgate.router.v1.EmbedResponse
+	13, // 42: tollgate.router.v1.RouterService.ListModels:output_type -> tollgate.router.v1.ListModelsResponse
+	16, // 43: tollgate.router.v1.RouterService.ExplainRoute:output_type -> tollgate.router.v1.ExplainRouteResponse
+	20, // 44: tollgate.router.v1.RouterService.ListTargets:output_type -> tollgate.router.v1.ListTargetsResponse
+	39, // [39:45] is the sub-list for method output_type
+	33, // [33:39] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_router_v1_router_proto_init() }
@@ -1841,8 +2350,8 @@ func file_tollgate_router_v1_router_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_router_v1_router_proto_rawDesc), len(file_tollgate_router_v1_router_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   21,
+			NumEnums:      3,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -45,6 +45,10 @@ type Principal struct {
 	// AllowedCollections limits the collections that may be searched, by
 	// resource name (collections/{collection}); empty means any.
 	AllowedCollections []string `json:"collections,omitempty"`
+	// Residency is the jurisdiction that the key's requests must not leave, and
+	// Compliance the class that their targets must have; empty for none.
+	Residency  string `json:"residency,omitempty"`
+	Compliance string `json:"compliance,omitempty"`
 	// Limits holds the key's rates.
 	Limits Limits `json:"limits,omitzero"`
 	// ExpireTime is when the key ends; zero means never. The cache does not

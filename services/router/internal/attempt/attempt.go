@@ -12,6 +12,7 @@ import (
 	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/observe"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/route"
@@ -52,6 +53,10 @@ type Job struct {
 	Embed *provider.EmbedRequest
 	// Ledger is told of every attempt.
 	Ledger Ledger
+	// Tenant is the organisation that asks, and Tokens the most that an attempt
+	// may use.
+	Tenant string
+	Tokens int64
 }
 
 // Attempt is one call of one target. It belongs to one goroutine.
@@ -90,19 +95,20 @@ type Attempt struct {
 	answer    observe.Answer
 	failure   *errs.Error
 	release   func()
+	pass      target.Pass
 	ended     bool
 }
 
 // begin starts the clock, the spans and the ledger's entry.
-func (r *Runner) begin(ctx context.Context, job *Job, operation string, c route.Candidate, number int) (*Attempt, error) {
+func (r *Runner) begin(ctx context.Context, job *Job, operation string, c route.Candidate, pass target.Pass, number int) (*Attempt, error) {
 	a := &Attempt{
 		Number: number, Candidate: c, StartTime: time.Now(), Written: tokens.NewWritten(c.Tokenizer(), c.Model),
-		Streamed: operation == opStream, runner: r, ledger: job.Ledger, operation: operation,
+		Streamed: operation == opStream, runner: r, ledger: job.Ledger, operation: operation, pass: pass,
 	}
 	if err := job.Ledger.Begin(ctx, a); err != nil {
+		pass.Leave(health.End{Time: time.Now()}, 0)
 		return nil, err
 	}
-	c.Target.Health.Begin()
 	a.outer, a.spans[0] = observe.StartAttempt(ctx, number, c.Target.Name)
 	client, span := observe.StartCall(a.outer, a.call())
 	a.spans[1] = span
@@ -138,8 +144,10 @@ func (a *Attempt) End(end End) {
 	if !a.FirstContent.IsZero() {
 		first = a.FirstContent.Sub(a.StartTime)
 	}
-	a.Candidate.Target.Health.End(verdict(end), a.EndTime, first)
 	a.ledger.End(a.outer, a, end)
+	a.pass.Leave(health.End{
+		Verdict: verdict(end), Time: a.EndTime, Duration: a.EndTime.Sub(a.StartTime), FirstContent: first, Streamed: a.Streamed,
+	}, tokens.Total(a.answer.Usage))
 	a.Written.Release()
 	a.answer.Outcome, a.answer.Err = end.Outcome, end.Err
 	a.answer.FirstContent, a.answer.Duration = first, a.EndTime.Sub(a.StartTime)
@@ -154,14 +162,14 @@ func (a *Attempt) Ended() bool { return a == nil || a.ended }
 // SetUsage tells telemetry what the ledger wrote down.
 func (a *Attempt) SetUsage(u *llmv1.Usage) { a.answer.Usage = u }
 
-func verdict(end End) target.Verdict {
+func verdict(end End) health.Verdict {
 	switch {
 	case end.Outcome == billingv1.Outcome_OUTCOME_SUCCEEDED, end.Outcome == billingv1.Outcome_OUTCOME_BLOCKED:
-		return target.Good
+		return health.Good
 	case end.Outcome == billingv1.Outcome_OUTCOME_FAILED && blames(end.Err):
-		return target.Bad
+		return health.Bad
 	default:
-		return target.Neutral
+		return health.Neutral
 	}
 }
 

@@ -322,12 +322,12 @@ func TestHealth(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if h := tg.Health.Report(); h.State != routerv1.TargetHealth_STATE_FAILING || h.InFlight != 1 || h.Attempts != 2 {
+		if h := tg.Report(time.Now()); h.State != routerv1.TargetHealth_STATE_FAILING || h.InFlight != 1 || h.Attempts != 2 {
 			t.Errorf("while it runs: %v", h)
 		}
 		time.Sleep(time.Second)
 		succeed(s.Attempt)
-		h := tg.Health.Report()
+		h := tg.Report(time.Now())
 		if h.State != routerv1.TargetHealth_STATE_HEALTHY || h.Failures != 1 || h.InFlight != 0 ||
 			h.MeanTimeToFirstToken.AsDuration() != time.Second {
 			t.Errorf("afterwards: %v", h)
@@ -335,7 +335,7 @@ func TestHealth(t *testing.T) {
 		// A request that is at fault itself says nothing about the target.
 		bad := newTarget("b", &adapter{plays: []play{fails(rejected)}})
 		_, _ = newRunner(policy).Generate(context.Background(), job(&books{t: t}, bad))
-		if h := bad.Health.Report(); h.Failures != 0 || h.State != routerv1.TargetHealth_STATE_UNSPECIFIED {
+		if h := bad.Report(time.Now()); h.Failures != 0 || h.State != routerv1.TargetHealth_STATE_UNSPECIFIED {
 			t.Errorf("after a refused request: %v", h)
 		}
 	})

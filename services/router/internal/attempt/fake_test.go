@@ -13,6 +13,7 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/observe"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/route"
@@ -191,7 +192,7 @@ func newTarget(name string, a provider.Adapter) *target.Target {
 				Total: config.Duration(time.Minute),
 			},
 		},
-		Adapter: a, Health: &target.Health{},
+		Adapter: a, Monitors: health.NewGroup(),
 	}
 }
 

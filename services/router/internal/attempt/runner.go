@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
+	"github.com/tollgate/tollgate/services/router/internal/target"
 )
 
 // Operations of a target.
@@ -93,8 +94,14 @@ func (r *Runner) run(ctx context.Context, job *Job, operation string, try func(*
 	for i := range job.Order {
 		left := job.Order[i].Target.MaxAttempts()
 		for n := 0; n < left && number < r.policy.MaxAttempts; n++ {
+			c := &job.Order[i]
+			pass, err := c.Target.Admit(ctx, target.Visit{Model: c.Model, Tenant: job.Tenant, Tokens: job.Tokens})
+			if err != nil {
+				failure = refused(failure, errs.From(err))
+				break
+			}
 			number++
-			a, err := r.begin(ctx, job, operation, job.Order[i], number)
+			a, err := r.begin(ctx, job, operation, *c, pass, number)
 			if err != nil {
 				return nil, err
 			}
@@ -124,6 +131,15 @@ func (r *Runner) run(ctx context.Context, job *Job, operation string, try func(*
 		failure = errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "no target is left to try")
 	}
 	return nil, failure
+}
+
+// refused keeps what says most about why no target answered: what one of them
+// said, rather than that another was not asked.
+func refused(said, now *errs.Error) *errs.Error {
+	if said != nil {
+		return said
+	}
+	return now
 }
 
 // next decides what follows a failure; n retries of the target were made.

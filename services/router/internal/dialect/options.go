@@ -13,7 +13,21 @@ import (
 const (
 	headerCollections = "X-Tollgate-Collections"
 	headerContext     = "X-Tollgate-Context"
+	headerDecision    = "X-Tollgate-Decision"
 )
+
+// worded are the headers whose value is passed on as it is.
+var worded = []struct {
+	name string
+	most int
+	set  func(*routerv1.RequestOptions, string)
+}{
+	{"X-Tollgate-Residency", 32, func(o *routerv1.RequestOptions, v string) { o.Residency = v }},
+	{"X-Tollgate-Compliance", 64, func(o *routerv1.RequestOptions, v string) { o.Compliance = v }},
+	{"X-Tollgate-Task", 64, func(o *routerv1.RequestOptions, v string) { o.Task = v }},
+	{"X-Tollgate-Session", 256, func(o *routerv1.RequestOptions, v string) { o.Session = v }},
+	{"X-Tollgate-User-Location", 2, func(o *routerv1.RequestOptions, v string) { o.UserLocation = v }},
+}
 
 // maxCollections is the most collections that a request may name.
 const maxCollections = 64
@@ -35,6 +49,14 @@ func options(h http.Header) (*routerv1.RequestOptions, error) {
 	if len(out.GetCollections()) > maxCollections {
 		return nil, invalidHeader(headerCollections, "must not name more than %d collections", maxCollections)
 	}
+	for _, w := range worded {
+		value := h.Get(w.name)
+		if len(value) > w.most {
+			return nil, invalidHeader(w.name, "must not be longer than %d characters", w.most)
+		}
+		w.set(out, value)
+	}
+	out.IncludeDecision = h.Get(headerDecision) == "true"
 	switch value := h.Get(headerContext); value {
 	case "", "auto":
 	case "none":

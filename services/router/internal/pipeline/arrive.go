@@ -55,18 +55,29 @@ func admit(p *auth.Principal, model string) error {
 
 // question is what the route's rules look at.
 func (r *request) question() route.Question {
+	q := route.Question{
+		Model: r.model, Caller: caller(r.principal), Time: time.Now(), Streamed: r.sink != nil,
+		Residency: r.options.GetResidency(), Compliance: r.options.GetCompliance(), Task: r.options.GetTask(),
+		Session: r.options.GetSession(), UserLocation: r.options.GetUserLocation(),
+	}
 	if r.texts != nil {
-		return route.Question{Model: r.model, Needs: capability.Embeddings}
+		q.Needs = capability.Embeddings
+		return q
 	}
 	r.input = tokens.Conversation(r.model, r.conversation)
-	q := route.Question{
-		Model: r.model, Needs: capability.Chat | capability.Of(r.conversation),
-		Conversation: r.conversation, Input: r.input,
-	}
+	q.Needs, q.Conversation, q.Input = capability.Chat|capability.Of(r.conversation), r.conversation, r.input
+	q.Labels = r.conversation.GetMetadata()
 	if r.native != nil {
 		q.Dialect, q.Unexpressed = r.native.Dialect(), r.native.Unexpressed()
 	}
 	return q
+}
+
+func caller(p *auth.Principal) route.Caller {
+	return route.Caller{
+		Organization: p.Organization, Team: p.Team, User: p.User, Key: p.Key, Roles: p.Roles,
+		Residency: p.Residency, Compliance: p.Compliance,
+	}
 }
 
 // reserve estimates the request and takes it from the key's rates.

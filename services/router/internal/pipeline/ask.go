@@ -33,7 +33,10 @@ func (r *request) job() *attempt.Job {
 		ID: r.id, Scopes: r.scopes, Model: r.model, Metadata: r.conversation.GetMetadata(),
 		Hold: r.hold, Estimate: r.estimate,
 	}, r.pipeline.peers.Recorder, r.pipeline.log)
-	job := &attempt.Job{Order: r.decision.Order, Ledger: r.ledger, Embed: r.texts}
+	job := &attempt.Job{
+		Order: r.decision.Order, Ledger: r.ledger, Embed: r.texts,
+		Tenant: r.principal.Organization, Tokens: r.estimate.Worst(),
+	}
 	if r.texts == nil {
 		job.Source = r
 	}

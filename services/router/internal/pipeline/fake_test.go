@@ -21,6 +21,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
+	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/observe"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
@@ -71,13 +72,13 @@ func (w *world) pipeline() *Pipeline {
 				Name: name, Provider: "openai", Models: provider.NewModels("*"), Retries: &zero,
 				Timeouts: provider.DefaultTimeouts,
 			},
-			Adapter: m, Health: &target.Health{},
+			Adapter: m, Monitors: health.NewGroup(),
 		})
 		if w.shape != nil {
 			w.shape(targets[len(targets)-1])
 		}
 	}
-	table, err := route.NewTable([]route.Route{w.route}, targets, nil)
+	table, err := route.NewTable([]route.Route{w.route}, route.Surroundings{Targets: targets})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func (p *Pipeline) Explain(ctx context.Context, call *Call) (*routerv1.RouteDeci
 
 // Targets lists the targets with their health, in the order of the configuration.
 func (p *Pipeline) Targets() []*routerv1.Target {
-	world := p.World()
+	world, now := p.World(), time.Now()
 	targets := make([]*routerv1.Target, 0, len(world.Targets))
 	for _, t := range world.Targets {
 		models := t.Models.Names()
@@ -74,7 +74,7 @@ func (p *Pipeline) Targets() []*routerv1.Target {
 			models = append(models[:len(models):len(models)], "*")
 		}
 		targets = append(targets, &routerv1.Target{
-			Name: t.Name, Provider: t.Provider, Region: t.Region, Models: models, Health: t.Health.Report(),
+			Name: t.Name, Provider: t.Provider, Region: t.Region, Models: models, Health: t.Report(now),
 			Offerings: offerings(t),
 		})
 	}

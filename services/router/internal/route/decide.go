@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"time"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
@@ -27,6 +28,31 @@ type Question struct {
 	// Model; 0 leaves its length out of account.
 	Conversation *llmv1.Conversation
 	Input        int64
+	// Output is the most tokens that the answer may have; 0 if not known.
+	Output int64
+	// Streamed is true if the answer is to be streamed.
+	Streamed bool
+	// Caller is who asks.
+	Caller Caller
+	// Residency is the jurisdiction that the request must not leave, and
+	// Compliance the class that its targets must have; empty for none. They are
+	// the caller's wish: what its key says holds as well.
+	Residency, Compliance string
+	// Task is what the request is for, and Session names its conversation, if the
+	// caller says so; UserLocation is the end user's country.
+	Task, Session, UserLocation string
+	// Labels are the caller's own.
+	Labels map[string]string
+	// Time is when it is asked.
+	Time time.Time
+}
+
+// Caller is who asks, as far as rules may look at it: names only.
+type Caller struct {
+	Organization, Team, User, Key string
+	Roles                         []string
+	// Residency and Compliance are what the key demands; empty for nothing.
+	Residency, Compliance string
 }
 
 // Candidate is a target that may answer.
@@ -44,6 +70,9 @@ type Candidate struct {
 	// canonical form does not carry.
 	Dropped     capability.Set
 	Unexpressed []string
+	// Cost is what the request is expected to cost there, nano-USD; -1 if that is
+	// not known.
+	Cost int64
 	// Score is the strategy's; comparable within a decision only.
 	Score float64
 
@@ -91,12 +120,14 @@ type Decision struct {
 	// Confidence says how clear the choice of the first was: 1 for a fixed
 	// order or a single candidate, else its share.
 	Confidence float64
+
+	question Question
 }
 
 // Candidates fills d with the targets that the rules admit, in the order of
 // the configuration, and with those that they do not.
 func (e *Entry) Candidates(q Question, d *Decision) {
-	d.Entry, d.Dialect, d.Confidence = e, q.Dialect, 0
+	d.Entry, d.Dialect, d.Confidence, d.question = e, q.Dialect, 0, q
 	d.Order, d.Rejected = d.Order[:0], d.Rejected[:0]
 	added := capability.None
 	if q.Needs.Has(capability.Chat) {
@@ -115,7 +146,7 @@ func (e *Entry) Candidates(q Question, d *Decision) {
 // candidate looks at what the i-th target would make of the request, to which
 // the route's defaults add needs.
 func (e *Entry) candidate(i int, q *Question, added capability.Set) Candidate {
-	c := Candidate{Target: e.targets[i], ref: i}
+	c := Candidate{Target: e.targets[i], ref: i, Cost: -1}
 	name := e.Targets[i].Model
 	if name == "" {
 		name = q.Model
@@ -124,7 +155,7 @@ func (e *Entry) candidate(i int, q *Question, added capability.Set) Candidate {
 	if !ok {
 		return c
 	}
-	c.Model, c.Known = upstream, e.catalog.Find(upstream)
+	c.Model, c.Known = upstream, e.world.Models.Find(upstream)
 	c.Lacks = c.Target.Lacks
 	if c.Known != nil {
 		c.Lacks |= c.Known.Lacks
@@ -181,10 +212,10 @@ func (d *Decision) Err() error {
 }
 
 // Decide puts d's candidates into the order in which they are tried.
-func (d *Decision) Decide() { d.Confidence = d.Entry.strategy.order(d.Order, true) }
+func (d *Decision) Decide() { d.Confidence = d.Entry.strategy.order(d.Order, &d.question, true) }
 
 // Foresee is Decide without a trace: the next Decide comes to the same.
-func (d *Decision) Foresee() { d.Confidence = d.Entry.strategy.order(d.Order, false) }
+func (d *Decision) Foresee() { d.Confidence = d.Entry.strategy.order(d.Order, &d.question, false) }
 
 // Explain writes the decision for people.
 func (d *Decision) Explain() *routerv1.RouteDecision {

@@ -7,9 +7,9 @@ const priority = "priority"
 
 type priorityStrategy struct{}
 
-func newPriority([]Ref) strategy { return priorityStrategy{} }
+func newPriority(*Entry) strategy { return priorityStrategy{} }
 
-func (priorityStrategy) order(candidates []Candidate, _ bool) float64 {
+func (priorityStrategy) order(candidates []Candidate, _ *Question, _ bool) float64 {
 	for i := range candidates {
 		candidates[i].Score = 1 / float64(i+1)
 	}

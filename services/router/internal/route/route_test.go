@@ -30,7 +30,7 @@ func refs(names ...string) []Ref {
 
 func newTable(t testing.TB, routes []Route, targets ...*target.Target) *Table {
 	t.Helper()
-	table, err := NewTable(routes, targets, nil)
+	table, err := NewTable(routes, Surroundings{Targets: targets})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestWeightedIsExact(t *testing.T) {
 			list = append(list, Ref{Name: fmt.Sprint(i), Weight: weight})
 			targets = append(targets, newTarget(fmt.Sprint(i), "*"))
 		}
-		table, err := NewTable([]Route{{Model: "*", Strategy: "weighted", Targets: list}}, targets, nil)
+		table, err := NewTable([]Route{{Model: "*", Strategy: "weighted", Targets: list}}, Surroundings{Targets: targets})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -115,7 +115,7 @@ func TestRules(t *testing.T) {
 			to := speaking(t, c.wire, "p", c.model)
 			table, err := NewTable([]Route{{
 				Model: "m", Targets: []Ref{{Name: c.wire, Model: c.model, Weight: 1}}, DropUnsupported: c.drop,
-			}}, []*target.Target{to}, knownModels(t))
+			}}, Surroundings{Targets: []*target.Target{to}, Models: knownModels(t)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +147,7 @@ func TestRefusalsLeaveOthersAlone(t *testing.T) {
 	a, b := speaking(t, "anthropic", "a", "all"), speaking(t, "openai", "b", "all")
 	table, err := NewTable([]Route{{Model: "m", Targets: []Ref{
 		{Name: "anthropic", Model: "all", Weight: 1}, {Name: "openai", Model: "all", Weight: 1},
-	}}}, []*target.Target{a, b}, knownModels(t))
+	}}}, Surroundings{Targets: []*target.Target{a, b}, Models: knownModels(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestRefusalsLeaveOthersAlone(t *testing.T) {
 
 func TestContextSize(t *testing.T) {
 	to := speaking(t, "openai", "p", "all")
-	table, err := NewTable([]Route{{Model: "m", Targets: []Ref{{Name: "openai", Model: "all", Weight: 1}}}}, []*target.Target{to}, knownModels(t))
+	table, err := NewTable([]Route{{Model: "m", Targets: []Ref{{Name: "openai", Model: "all", Weight: 1}}}}, Surroundings{Targets: []*target.Target{to}, Models: knownModels(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestDefaultsAreTheOperatorsToAnswerFor(t *testing.T) {
 	table, err := NewTable([]Route{{
 		Model: "m", Targets: []Ref{{Name: "openai", Model: "cool", Weight: 1}},
 		Defaults: Defaults{Temperature: proto.Float64(.2), Seed: proto.Int64(7), MaxOutputTokens: proto.Int64(50)},
-	}}, []*target.Target{to}, knownModels(t))
+	}}, Surroundings{Targets: []*target.Target{to}, Models: knownModels(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestInstructionsByProvider(t *testing.T) {
 		t.Error("longest")
 	}
 	to := speaking(t, "titan", "p", "all")
-	table, err := NewTable([]Route{{Model: "m", Targets: []Ref{{Name: "titan", Model: "all", Weight: 1}}, Instructions: in}}, []*target.Target{to}, knownModels(t))
+	table, err := NewTable([]Route{{Model: "m", Targets: []Ref{{Name: "titan", Model: "all", Weight: 1}}, Instructions: in}}, Surroundings{Targets: []*target.Target{to}, Models: knownModels(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestValidateDefaultsAndInstructions(t *testing.T) {
 
 func TestModelsShowWhatIsKnown(t *testing.T) {
 	table, err := NewTable([]Route{{Model: "m", Targets: []Ref{{Name: "openai", Model: "all", Weight: 1}, {Name: "gemini", Model: "cool", Weight: 1}}}},
-		[]*target.Target{speaking(t, "openai", "p", "all"), speaking(t, "gemini", "q", "cool")}, knownModels(t))
+		Surroundings{Targets: []*target.Target{speaking(t, "openai", "p", "all"), speaking(t, "gemini", "q", "cool")}, Models: knownModels(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +311,7 @@ func TestTranslatingDoesNotAllocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := NewTable([]Route{{Model: "*", Targets: []Ref{{Name: "anthropic", Weight: 1}, {Name: "openai", Weight: 1}}}}, to, models)
+	table, err := NewTable([]Route{{Model: "*", Targets: []Ref{{Name: "anthropic", Weight: 1}, {Name: "openai", Weight: 1}}}}, Surroundings{Targets: to, Models: models})
 	if err != nil {
 		t.Fatal(err)
 	}

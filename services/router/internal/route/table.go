@@ -22,15 +22,29 @@ type Entry struct {
 	Route
 	targets  []*target.Target // by the index of Route.Targets
 	strategy strategy
-	catalog  *catalog.Catalog
+	world    Surroundings
 }
 
-// NewTable makes a table of routes that Validate has found good. Without a
-// catalogue nothing is known of models.
-func NewTable(routes []Route, targets []*target.Target, models *catalog.Catalog) (*Table, error) {
+// Surroundings are what routes look at besides the request. Without a catalogue
+// nothing is known of models, and without prices nothing of costs.
+type Surroundings struct {
+	Targets []*target.Target
+	Models  *catalog.Catalog
+	Prices  Prices
+}
+
+// Prices says what requests cost.
+type Prices interface {
+	// Cost is what so many tokens cost with a model, nano-USD, and whether that
+	// is known. It never waits.
+	Cost(provider, model, region string, input, output int64) (int64, bool)
+}
+
+// NewTable makes a table of routes that Validate has found good.
+func NewTable(routes []Route, w Surroundings) (*Table, error) {
 	t := &Table{exact: make(map[string]*Entry, len(routes))}
 	for _, r := range routes {
-		e, err := newEntry(r, targets, models)
+		e, err := newEntry(r, w)
 		if err != nil {
 			return nil, fmt.Errorf("build route %q: %w", r.Model, err)
 		}
@@ -48,7 +62,7 @@ func NewTable(routes []Route, targets []*target.Target, models *catalog.Catalog)
 // literals is how much of a pattern is text.
 func literals(pattern string) int { return len(pattern) - strings.Count(pattern, "*") }
 
-func newEntry(r Route, targets []*target.Target, models *catalog.Catalog) (*Entry, error) {
+func newEntry(r Route, w Surroundings) (*Entry, error) {
 	r.Policy = resource("policies", r.Policy)
 	r.Template = resource("templates", r.Template)
 	r.Collections = slices.Clone(r.Collections)
@@ -56,19 +70,19 @@ func newEntry(r Route, targets []*target.Target, models *catalog.Catalog) (*Entr
 		r.Collections[i] = resource("collections", c)
 	}
 	r.Strategy = r.strategy()
-	e := &Entry{Route: r, catalog: models}
+	e := &Entry{Route: r, world: w}
 	for _, ref := range r.Targets {
-		i := slices.IndexFunc(targets, func(t *target.Target) bool { return t.Name == ref.Name })
+		i := slices.IndexFunc(w.Targets, func(t *target.Target) bool { return t.Name == ref.Name })
 		if i < 0 {
 			return nil, fmt.Errorf("no target is named %q", ref.Name)
 		}
-		e.targets = append(e.targets, targets[i])
+		e.targets = append(e.targets, w.Targets[i])
 	}
 	build, ok := strategies[r.Strategy]
 	if !ok {
 		return nil, fmt.Errorf("%q is not a strategy", r.Strategy)
 	}
-	e.strategy = build(r.Targets)
+	e.strategy = build(e)
 	return e, nil
 }
 

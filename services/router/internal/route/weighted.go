@@ -22,15 +22,15 @@ type weightedStrategy struct {
 	credit []int // by the index of Route.Targets
 }
 
-func newWeighted(refs []Ref) strategy {
-	s := &weightedStrategy{weights: make([]int, len(refs)), credit: make([]int, len(refs))}
-	for i, r := range refs {
+func newWeighted(e *Entry) strategy {
+	s := &weightedStrategy{weights: make([]int, len(e.Targets)), credit: make([]int, len(e.Targets))}
+	for i, r := range e.Targets {
 		s.weights[i] = r.Weight
 	}
 	return s
 }
 
-func (s *weightedStrategy) order(candidates []Candidate, commit bool) float64 {
+func (s *weightedStrategy) order(candidates []Candidate, _ *Question, commit bool) float64 {
 	if len(candidates) == 0 {
 		return 0
 	}

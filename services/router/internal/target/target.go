@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
+	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
 
@@ -23,8 +24,8 @@ type Target struct {
 	// Lacks is what its provider cannot do, whatever the model; Wire is what its
 	// wire format cannot express.
 	Lacks, Wire capability.Set
-	// Health is what was seen of it.
-	Health *Health
+	// Monitors watch its models.
+	Monitors *health.Group
 
 	also       []string
 	discoverer provider.Discoverer
@@ -105,8 +106,8 @@ func wire(dialect string, q provider.Quirks) capability.Set {
 }
 
 // Build makes the targets of a configuration. One whose configuration is the
-// same as before keeps its adapter, with its connections, and its health; a
-// changed one keeps its health only.
+// same as before keeps its adapter, with its connections, and its monitors; a
+// changed one keeps its monitors only.
 func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target) ([]*Target, error) {
 	old := make(map[string]*Target, len(before))
 	for _, t := range before {
@@ -121,10 +122,10 @@ func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target) ([]*T
 		c.Timeouts = c.Timeouts.WithDefaults()
 		t := &Target{
 			Target: c, Dialect: kind.Dialect, also: kind.Also,
-			Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Health: &Health{},
+			Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Monitors: health.NewGroup(),
 		}
 		if was := old[c.Name]; was != nil {
-			t.Health = was.Health
+			t.Monitors = was.Monitors
 			if reflect.DeepEqual(was.Target, c) {
 				t.Adapter = was.Adapter
 			}

@@ -1,0 +1,43 @@
+package target
+
+import (
+	"context"
+	"time"
+
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/health"
+)
+
+// Visit is what an attempt says about itself before it is let in.
+type Visit struct {
+	// Model is the target's own name of the model.
+	Model string
+	// Tenant is the organisation that asks: places are shared fairly between them.
+	Tenant string
+	// Tokens is the most that it may use.
+	Tokens int64
+}
+
+// Pass lets one attempt through to a target.
+type Pass struct{ monitor *health.Monitor }
+
+// Admit lets an attempt in, which may have to wait for a place. An error means
+// that it must not be made: the target is not at fault, and nothing was sent.
+// Leave follows a success.
+func (t *Target) Admit(_ context.Context, v Visit) (Pass, error) {
+	monitor, now := t.Monitors.Of(v.Model), time.Now()
+	if !monitor.Admit(now) {
+		return Pass{}, errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "the circuit of the target is open").
+			WithRetryAfter(monitor.RetryTime(now).Sub(now))
+	}
+	monitor.Begin(now)
+	return Pass{monitor}, nil
+}
+
+// Leave ends the attempt; used is how many tokens it used. It is called once.
+func (p Pass) Leave(e health.End, used int64) {
+	if p.monitor != nil {
+		p.monitor.End(e)
+	}
+}
