@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/tollgate/tollgate/services/internal/platform/daemontest"
 )
 
 // startLimit bounds initdb and the first answer of a server.
@@ -32,8 +33,8 @@ type Server struct {
 	dir      string
 	settings []string
 	port     int
-	process  *os.Process
-	ended    chan struct{}
+	log      daemontest.Log
+	process  daemontest.Process
 	names    atomic.Int64
 }
 
@@ -44,14 +45,14 @@ func Start(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
 	bin, err := findBinaries()
 	if err != nil {
-		missing(tb, err)
+		daemontest.Missing(tb, "PostgreSQL", err)
 	}
 	// Not tb.TempDir: the user postgres could not enter it.
 	dir, err := os.MkdirTemp("", "pgtest-")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := &Server{bin: bin, dir: dir, settings: settings}
+	s := &Server{bin: bin, dir: dir, settings: settings, log: daemontest.Log(filepath.Join(dir, "log"))}
 	tb.Cleanup(func() {
 		s.Stop(tb)
 		if err := os.RemoveAll(dir); err != nil {
@@ -59,20 +60,11 @@ func Start(tb testing.TB, settings ...string) *Server {
 		}
 	})
 	if err := giveToPostgres(dir); err != nil {
-		missing(tb, err)
+		daemontest.Missing(tb, "PostgreSQL", err)
 	}
 	s.initialise(tb)
 	s.start(tb)
 	return s
-}
-
-func missing(tb testing.TB, err error) {
-	tb.Helper()
-	if os.Getenv("CI") == "true" {
-		tb.Fatalf("PostgreSQL is needed here: %v", err)
-	}
-	fmt.Fprintf(os.Stderr, "SKIPPED %s: no PostgreSQL: %v\n", tb.Name(), err)
-	tb.Skipf("no PostgreSQL: %v", err)
 }
 
 // findBinaries prefers the newest version under /usr/lib/postgresql.
@@ -117,33 +109,19 @@ func (s *Server) initialise(tb testing.TB) {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-// start tries a few ports: between choosing a free one and listening on it,
-// someone else may take it.
 func (s *Server) start(tb testing.TB) {
 	tb.Helper()
-	var err error
-	for range 3 {
-		if s.port, err = freePort(); err != nil {
-			break
+	err := daemontest.OnFreePort(func(port int) error {
+		s.port = port
+		err := s.run()
+		if err != nil {
+			s.Stop(tb)
 		}
-		if err = s.run(); err == nil {
-			return
-		}
-		s.Stop(tb)
-	}
-	log, _ := os.ReadFile(s.logFile()) // for the message only
-	tb.Fatalf("start PostgreSQL: %v\n%s", err, log)
-}
-
-func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
-
-func freePort() (int, error) {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
+		return err
+	})
 	if err != nil {
-		return 0, err
+		tb.Fatalf("start PostgreSQL: %v", s.log.Explain(err))
 	}
-	defer lis.Close()
-	return lis.Addr().(*net.TCPAddr).Port, nil
 }
 
 // run starts the process and waits until it answers.
@@ -158,81 +136,41 @@ func (s *Server) run() error {
 	if err != nil {
 		return err
 	}
-	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := s.log.Open()
 	if err != nil {
 		return err
 	}
 	defer log.Close()
 	cmd := exec.Command(filepath.Join(s.bin, "postgres"), args...)
 	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = attr, s.dir, log, log
-	started := make(chan error)
-	ended := make(chan struct{})
-	go func() {
-		// The server is to die with the test's process; Linux ties that to
-		// the thread which started it, so that thread must stay.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended is in its log
-			close(ended)
-		}
-	}()
-	if err := <-started; err != nil {
+	if s.process, err = daemontest.Start(cmd, syscall.SIGQUIT); err != nil {
 		return err
 	}
-	s.process, s.ended = cmd.Process, ended
 	return s.awaitAnswer()
 }
 
 func (s *Server) awaitAnswer() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	for {
+	return s.process.Await(startLimit, func() error {
 		conn, err := pgx.Connect(ctx, s.dsn("postgres"))
-		if err == nil {
-			return conn.Close(ctx)
+		if err != nil {
+			return err
 		}
-		select {
-		case <-s.ended:
-			return fmt.Errorf("the server ended at once: %w", err)
-		case <-ctx.Done():
-			return fmt.Errorf("the server does not answer: %w", err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+		return conn.Close(ctx)
+	})
 }
 
 // Stop ends the server at once, as an outage would; open connections break.
 func (s *Server) Stop(tb testing.TB) {
 	tb.Helper()
-	if s.process == nil {
-		return
-	}
-	s.signal(tb, syscall.SIGINT) // PostgreSQL's fast shutdown
+	s.process.End(tb, syscall.SIGINT) // PostgreSQL's fast shutdown
 }
 
 // Kill ends the server without letting it write anything.
 func (s *Server) Kill(tb testing.TB) {
 	tb.Helper()
-	if s.process == nil {
-		return
-	}
-	s.signal(tb, syscall.SIGQUIT) // PostgreSQL's immediate shutdown, children included
-}
-
-func (s *Server) signal(tb testing.TB, sig syscall.Signal) {
-	tb.Helper()
-	_ = s.process.Signal(sig) // it may have ended by itself
-	select {
-	case <-s.ended:
-	case <-time.After(20 * time.Second):
-		_ = s.process.Kill()
-		<-s.ended
-		tb.Errorf("PostgreSQL did not stop on %v and was killed", sig)
-	}
-	s.process = nil
+	s.process.End(tb, syscall.SIGQUIT) // PostgreSQL's immediate shutdown, children included
 }
 
 // Restart starts the server again on the same port, with its data.
@@ -240,7 +178,7 @@ func (s *Server) Restart(tb testing.TB) {
 	tb.Helper()
 	s.Stop(tb)
 	if err := s.run(); err != nil {
-		tb.Fatalf("restart PostgreSQL: %v", err)
+		tb.Fatalf("restart PostgreSQL: %v", s.log.Explain(err))
 	}
 }
 
@@ -253,7 +191,7 @@ func (s *Server) Database(tb testing.TB) string {
 		tb.Fatalf("create database: %v", err)
 	}
 	tb.Cleanup(func() {
-		if s.process == nil {
+		if !s.process.Running() {
 			return
 		}
 		if err := s.exec("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)"); err != nil {
