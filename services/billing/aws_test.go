@@ -34,7 +34,9 @@ func signed(t *testing.T, key *accountv1.CreateKeyResponse) *http.Request {
 
 func TestAWSCredentialsOfAKey(t *testing.T) {
 	w := newWorld(t, nil)
-	made, err := w.accounts.CreateKey(w.admin, &accountv1.CreateKeyRequest{Key: &accountv1.Key{Roles: []accountv1.Role{accountv1.Role_ROLE_DEVELOPER}}})
+	made, err := w.accounts.CreateKey(w.admin, &accountv1.CreateKeyRequest{Key: &accountv1.Key{
+		Roles: []accountv1.Role{accountv1.Role_ROLE_DEVELOPER}, Residency: "eu", Compliance: "regulated",
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +46,8 @@ func TestAWSCredentialsOfAKey(t *testing.T) {
 	}
 	authenticator := auth.NewAuthenticator(w.service.KeyResolver(), auth.Options{})
 	p, err := authenticator.AuthenticateSigned(t.Context(), signed(t, made), nil)
-	if err != nil || "keys/"+p.Key != made.GetKey().GetName() || p.Organization != "default" || !p.HasRole(auth.RoleDeveloper) {
+	if err != nil || "keys/"+p.Key != made.GetKey().GetName() || p.Organization != "default" || !p.HasRole(auth.RoleDeveloper) ||
+		p.Residency != "eu" || p.Compliance != "regulated" {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	other, err := w.accounts.CreateKey(w.admin, &accountv1.CreateKeyRequest{Key: &accountv1.Key{Roles: []accountv1.Role{accountv1.Role_ROLE_DEVELOPER}}})

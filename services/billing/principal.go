@@ -63,6 +63,8 @@ func Principal(owner Owner) *auth.Principal {
 		Key:                strings.TrimPrefix(key.GetName(), "keys/"),
 		AllowedModels:      key.GetAllowedModels(),
 		AllowedCollections: key.GetAllowedCollections(),
+		Residency:          key.GetResidency(),
+		Compliance:         key.GetCompliance(),
 		Limits:             auth.Limits{RequestsPerMinute: key.GetRequestsPerMinute(), TokensPerMinute: key.GetTokensPerMinute()},
 		ExpireTime:         expiry(key),
 	}

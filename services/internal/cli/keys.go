@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -28,6 +29,8 @@ type keysCreate struct {
 	User              string        `help:"User that it belongs to."`
 	Models            []string      `help:"Globs of the models that it may use; all if absent." name:"model"`
 	Collections       []string      `help:"Collections that it may search; all if absent." name:"collection"`
+	Residency         string        `help:"Jurisdiction that its requests must not leave, for example eu." placeholder:"NAME"`
+	Compliance        string        `help:"Class that every target of its requests must have, for example regulated." placeholder:"NAME"`
 	RequestsPerMinute int64         `help:"Most requests a minute; 0 for no limit."`
 	TokensPerMinute   int64         `help:"Most tokens a minute; 0 for no limit."`
 	ExpiresIn         time.Duration `help:"How long it lives, for example 720h; 0 for ever."`
@@ -41,6 +44,8 @@ func (c *keysCreate) Run(env *environment) error {
 		Team:              resourceName("teams", c.Team),
 		User:              resourceName("users", c.User),
 		AllowedModels:     c.Models,
+		Residency:         c.Residency,
+		Compliance:        c.Compliance,
 		RequestsPerMinute: c.RequestsPerMinute,
 		TokensPerMinute:   c.TokensPerMinute,
 	}
@@ -73,7 +78,7 @@ type keysList struct {
 // Run lists the keys.
 func (c *keysList) Run(env *environment) error {
 	table := tabwriter.NewWriter(env.stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "KEY\tPREFIX\tNAME\tROLES\tTEAM\tUSER\tCREATED\tSTATE")
+	fmt.Fprintln(table, "KEY\tPREFIX\tNAME\tROLES\tTEAM\tUSER\tDEMANDS\tCREATED\tSTATE")
 	query := url.Values{"pageSize": {"1000"}}
 	if c.All {
 		query.Set("showEnded", "true")
@@ -84,8 +89,8 @@ func (c *keysList) Run(env *environment) error {
 			return err
 		}
 		for _, k := range page.GetKeys() {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.GetName(), k.GetPrefix(), k.GetDisplayName(),
-				roleNames(k.GetRoles()), k.GetTeam(), k.GetUser(), k.GetCreateTime().AsTime().Format(time.DateOnly), keyState(k))
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.GetName(), k.GetPrefix(), k.GetDisplayName(),
+				roleNames(k.GetRoles()), k.GetTeam(), k.GetUser(), keyDemands(k), k.GetCreateTime().AsTime().Format(time.DateOnly), keyState(k))
 		}
 		if page.GetNextPageToken() == "" {
 			return table.Flush()
@@ -117,6 +122,11 @@ func roleNames(roles []accountv1.Role) string {
 		names[i] = strings.ToLower(strings.TrimPrefix(r.String(), "ROLE_"))
 	}
 	return strings.Join(names, ",")
+}
+
+// keyDemands is what the key demands of targets.
+func keyDemands(k *accountv1.Key) string {
+	return strings.Join(slices.DeleteFunc([]string{k.GetResidency(), k.GetCompliance()}, func(s string) bool { return s == "" }), ",")
 }
 
 func keyState(k *accountv1.Key) string {

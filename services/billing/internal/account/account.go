@@ -4,6 +4,7 @@ package account
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"time"
 )
@@ -62,6 +63,8 @@ type Key struct {
 	Roles              []Role
 	AllowedModels      []string // globs; empty: all
 	AllowedCollections []string // empty: all
+	Residency          string   // the jurisdiction that its requests must not leave; empty: none
+	Compliance         string   // the class that its targets must have; empty: none
 	RequestsPerMinute  int64    // 0: no limit
 	TokensPerMinute    int64    // 0: no limit
 	Expires            time.Time
@@ -93,6 +96,20 @@ type Actor struct {
 
 // System acts for the installation itself, when it first starts.
 var System = Actor{Name: "system", Operator: true}
+
+// demandPattern is what jurisdictions and compliance classes look like. Which of
+// them there are is the router's configuration, which is not known here: a key
+// that demands what no target has is refused every request, not let through.
+var demandPattern = regexp.MustCompile(`^([a-z][a-z0-9-]*)?$`)
+
+const maxResidency, maxCompliance = 32, 64
+
+func checkDemand(field, value string, most int) error {
+	if len(value) > most || !demandPattern.MatchString(value) {
+		return &InvalidError{field, fmt.Sprintf("must be at most %d lower-case letters, digits and hyphens, beginning with a letter", most)}
+	}
+	return nil
+}
 
 var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 

@@ -50,6 +50,12 @@ func (s *Service) checkKey(key *Key) error {
 			return &InvalidError{fmt.Sprintf("key.allowed_models[%d]", i), "may have one *, at its end"}
 		}
 	}
+	if err := checkDemand("key.residency", key.Residency, maxResidency); err != nil {
+		return err
+	}
+	if err := checkDemand("key.compliance", key.Compliance, maxCompliance); err != nil {
+		return err
+	}
 	if key.RequestsPerMinute < 0 || key.TokensPerMinute < 0 {
 		return &InvalidError{"key", "has a negative limit"}
 	}

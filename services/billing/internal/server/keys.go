@@ -22,6 +22,7 @@ func keyFromProto(k *accountv1.Key) account.Key {
 	key := account.Key{
 		DisplayName: k.GetDisplayName(), Team: id("teams", k.GetTeam()), User: id("users", k.GetUser()),
 		AllowedModels: k.GetAllowedModels(), AllowedCollections: k.GetAllowedCollections(),
+		Residency: k.GetResidency(), Compliance: k.GetCompliance(),
 		RequestsPerMinute: k.GetRequestsPerMinute(), TokensPerMinute: k.GetTokensPerMinute(), Expires: timeOf(k.GetExpireTime()),
 	}
 	for _, role := range k.GetRoles() {
@@ -34,6 +35,7 @@ func keyToProto(k *account.Key) *accountv1.Key {
 	key := &accountv1.Key{
 		Name: name("keys", k.ID), DisplayName: k.DisplayName, Prefix: k.Prefix, Team: name("teams", k.Team), User: name("users", k.User),
 		AllowedModels: k.AllowedModels, AllowedCollections: k.AllowedCollections,
+		Residency: k.Residency, Compliance: k.Compliance,
 		RequestsPerMinute: k.RequestsPerMinute, TokensPerMinute: k.TokensPerMinute,
 		ExpireTime: stampOf(k.Expires), RevokeTime: stampOf(k.Revoked), CreateTime: stampOf(k.Created),
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 const keyColumns = `id, organization_id, prefix, display_name, team_id, user_id, roles, allowed_models, allowed_collections,
- requests_per_minute, tokens_per_minute, expires_at, revoked_at, created_at`
+ residency, compliance, requests_per_minute, tokens_per_minute, expires_at, revoked_at, created_at`
 
 // CreateKey implements account.KeyStore.
 func (s *Store) CreateKey(ctx context.Context, key account.StoredKey, change account.Change) error {
@@ -31,9 +31,9 @@ func insertKey(tx *tx, key *account.StoredKey) error {
 	for i, role := range key.Roles {
 		roles[i] = string(role)
 	}
-	_, err := tx.exec(`INSERT INTO api_keys (`+keyColumns+`, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err := tx.exec(`INSERT INTO api_keys (`+keyColumns+`, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		key.ID, key.Organization, key.Prefix, storable(key.DisplayName), key.Team, key.User, list(roles),
-		storable(list(key.AllowedModels)), storable(list(key.AllowedCollections)),
+		storable(list(key.AllowedModels)), storable(list(key.AllowedCollections)), key.Residency, key.Compliance,
 		key.RequestsPerMinute, key.TokensPerMinute, stamp(key.Expires), stamp(key.Revoked), stamp(key.Created), key.Hash)
 	return err
 }
@@ -45,6 +45,7 @@ func scanKey(row scanner, more ...any) (account.Key, error) {
 	var expires, revoked, created int64
 	err := row.Scan(append([]any{
 		&key.ID, &key.Organization, &key.Prefix, &key.DisplayName, &key.Team, &key.User, &roles, &models, &collections,
+		&key.Residency, &key.Compliance,
 		&key.RequestsPerMinute, &key.TokensPerMinute, &expires, &revoked, &created,
 	}, more...)...)
 	if err != nil {

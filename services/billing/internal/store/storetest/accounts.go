@@ -81,6 +81,7 @@ func keys(t *testing.T, w *world) {
 		key, plain, err := w.accounts.CreateKey(w.ctx, acme, account.Key{
 			DisplayName: requestName(i), Roles: []account.Role{account.Developer, account.Viewer}, AllowedModels: []string{"gpt-*"},
 			AllowedCollections: []string{"collections/handbook"}, RequestsPerMinute: 60, TokensPerMinute: 1000, Expires: w.futureTime(),
+			Residency: [...]string{"", "eu"}[i%2], Compliance: [...]string{"regulated", ""}[i%2],
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -88,10 +89,11 @@ func keys(t *testing.T, w *world) {
 		found := must[account.Key](t)(w.accounts.Resolve(w.ctx, plain))
 		if found.ID != key.ID || found.Organization != "acme" || !slices.Equal(found.Roles, key.Roles) || !found.Expires.Equal(key.Expires) ||
 			found.RequestsPerMinute != 60 || found.TokensPerMinute != 1000 || !slices.Equal(found.AllowedModels, key.AllowedModels) ||
-			!slices.Equal(found.AllowedCollections, key.AllowedCollections) {
+			!slices.Equal(found.AllowedCollections, key.AllowedCollections) ||
+			found.Residency != key.Residency || found.Compliance != key.Compliance || (found.Residency == "eu") != (i%2 == 1) {
 			t.Errorf("resolved %+v, made %+v", found, key)
 		}
-		if stored := must[account.StoredKey](t)(w.store.FindKeyByID(w.ctx, key.ID)); stored.ID != key.ID || len(stored.Hash) != 64 {
+		if stored := must[account.StoredKey](t)(w.store.FindKeyByID(w.ctx, key.ID)); stored.ID != key.ID || len(stored.Hash) != 64 || stored.Residency != key.Residency {
 			t.Errorf("by its id: %+v", stored.Key)
 		}
 		if !strings.HasPrefix(plain.Reveal(), key.Prefix) || len(key.Prefix) > 12 {
@@ -115,12 +117,14 @@ func keys(t *testing.T, w *world) {
 	}
 	w.pageThroughKeys(t, made)
 	for name, key := range map[string]account.Key{
-		"no role":       {},
-		"unknown role":  {Roles: []account.Role{"king"}},
-		"inner glob":    {Roles: []account.Role{account.Viewer}, AllowedModels: []string{"*-mini"}},
-		"past expiry":   {Roles: []account.Role{account.Viewer}, Expires: time.Now().Add(-time.Second)},
-		"unknown team":  {Roles: []account.Role{account.Viewer}, Team: "ghosts"},
-		"operator role": {Roles: []account.Role{account.Operator}},
+		"no role":                 {},
+		"unknown role":            {Roles: []account.Role{"king"}},
+		"inner glob":              {Roles: []account.Role{account.Viewer}, AllowedModels: []string{"*-mini"}},
+		"a residency in capitals": {Roles: []account.Role{account.Viewer}, Residency: "EU"},
+		"two classes":             {Roles: []account.Role{account.Viewer}, Compliance: "regulated, hipaa"},
+		"past expiry":             {Roles: []account.Role{account.Viewer}, Expires: time.Now().Add(-time.Second)},
+		"unknown team":            {Roles: []account.Role{account.Viewer}, Team: "ghosts"},
+		"operator role":           {Roles: []account.Role{account.Operator}},
 	} {
 		if _, _, err := w.accounts.CreateKey(w.ctx, acme, key); err == nil {
 			t.Errorf("%s: accepted", name)
