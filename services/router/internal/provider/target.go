@@ -10,6 +10,7 @@ import (
 
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
+	"github.com/tollgate/tollgate/services/router/internal/concurrency"
 )
 
 // Target is a provider deployment, as it stands in the configuration.
@@ -40,6 +41,8 @@ type Target struct {
 	Region string `yaml:"region"`
 	// Timeouts bound an attempt.
 	Timeouts Timeouts `yaml:"timeouts"`
+	// Concurrency bounds how many attempts run there at once.
+	Concurrency concurrency.Config `yaml:"concurrency"`
 	// Retries is how often a failed attempt is repeated on this target; nil means 2.
 	Retries *int `yaml:"retries"`
 }
@@ -168,6 +171,7 @@ func (t Target) Validate(v *config.Validator, known []string) {
 			v.Fail("timeouts."+name, "must not be negative")
 		}
 	}
+	t.Concurrency.Validate(v.At("concurrency"))
 	if t.Retries != nil && (*t.Retries < 0 || *t.Retries > 10) {
 		v.Fail("retries", "must be between 0 and 10")
 	}

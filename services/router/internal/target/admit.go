@@ -6,6 +6,7 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/concurrency"
 	"github.com/tollgate/tollgate/services/router/internal/health"
 )
 
@@ -20,24 +21,42 @@ type Visit struct {
 }
 
 // Pass lets one attempt through to a target.
-type Pass struct{ monitor *health.Monitor }
+type Pass struct {
+	monitor *health.Monitor
+	places  *concurrency.Limiter
+	tenant  string
+}
 
 // Admit lets an attempt in, which may have to wait for a place. An error means
 // that it must not be made: the target is not at fault, and nothing was sent.
 // Leave follows a success.
-func (t *Target) Admit(_ context.Context, v Visit) (Pass, error) {
+func (t *Target) Admit(ctx context.Context, v Visit) (Pass, error) {
 	monitor, now := t.Monitors.Of(v.Model), time.Now()
 	if !monitor.Admit(now) {
 		return Pass{}, errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "the circuit of the target is open").
 			WithRetryAfter(monitor.RetryTime(now).Sub(now))
 	}
 	monitor.Begin(now)
-	return Pass{monitor}, nil
+	pass := Pass{monitor: monitor, tenant: v.Tenant}
+	if t.Places == nil {
+		return pass, nil
+	}
+	if err := t.Places.Acquire(ctx, v.Tenant); err != nil {
+		pass.Leave(health.End{Time: time.Now()}, 0)
+		return Pass{}, err
+	}
+	pass.places = t.Places
+	return pass, nil
 }
 
 // Leave ends the attempt; used is how many tokens it used. It is called once.
 func (p Pass) Leave(e health.End, used int64) {
 	if p.monitor != nil {
 		p.monitor.End(e)
+	}
+	if p.places != nil {
+		p.places.Release(p.tenant, concurrency.Sample{
+			Time: e.Time, FirstContent: e.FirstContent, Duration: e.Duration, Overloaded: e.Verdict == health.Bad,
+		})
 	}
 }

@@ -27,6 +27,9 @@ func (t *Target) Report(now time.Time) *routerv1.TargetHealth {
 	if seen.MeanFirstContent > 0 {
 		out.MeanTimeToFirstToken = durationpb.New(seen.MeanFirstContent)
 	}
+	if t.Places != nil {
+		out.ConcurrencyLimit, out.Queued = int64(t.Places.Bound()), int64(t.Places.Waiting())
+	}
 	for _, model := range t.Monitors.Models() {
 		out.Models = append(out.Models, reportModel(model, t.Monitors.Of(model), now))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
+	"github.com/tollgate/tollgate/services/router/internal/concurrency"
 	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
@@ -26,6 +27,8 @@ type Target struct {
 	Lacks, Wire capability.Set
 	// Monitors watch its models.
 	Monitors *health.Group
+	// Places bound how many attempts it takes at once; nil sets no bound.
+	Places *concurrency.Limiter
 
 	also       []string
 	discoverer provider.Discoverer
@@ -122,10 +125,11 @@ func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target) ([]*T
 		c.Timeouts = c.Timeouts.WithDefaults()
 		t := &Target{
 			Target: c, Dialect: kind.Dialect, also: kind.Also,
-			Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Monitors: health.NewGroup(),
+			Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Monitors: health.NewGroup(), Places: concurrency.New(c.Concurrency),
 		}
 		if was := old[c.Name]; was != nil {
-			t.Monitors = was.Monitors
+			t.Monitors, t.Places = was.Monitors, was.Places
+			t.Places.Configure(c.Concurrency)
 			if reflect.DeepEqual(was.Target, c) {
 				t.Adapter = was.Adapter
 			}
