@@ -113,7 +113,7 @@ func (c *Client) Stream(ctx context.Context, path string, body []byte, f Format)
 		return nil, err
 	}
 	return &reader{
-		ctx: ctx, cancel: cancel, body: resp.Body, frames: f.Frames(src), decoder: f.Decoder, want: f.Candidates,
+		ctx: ctx, cancel: cancel, body: resp.Body, frames: f.frames(resp, src), decoder: f.Decoder, want: f.Candidates,
 	}, nil
 }
 
@@ -135,7 +135,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, accep
 		}
 	}
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header))
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.roundTrip(req)
 	if err != nil {
 		return nil, failed(ctx, err)
 	}
