@@ -112,7 +112,7 @@ func (r *Runner) begin(ctx context.Context, job *Job, operation string, c route.
 	a.outer, a.spans[0] = observe.StartAttempt(ctx, number, c.Target.Name)
 	client, span := observe.StartCall(a.outer, a.call())
 	a.spans[1] = span
-	a.ctx, a.cancel = context.WithCancelCause(client)
+	a.ctx, a.cancel = context.WithCancelCause(c.Target.Faults.Context(client))
 	a.watch.start(a.StartTime, c.Target.Timeouts, a.Streamed, a.cancel)
 	return a, nil
 }

@@ -41,7 +41,7 @@ func (r *request) count(ctx context.Context) (*Count, error) {
 	if counter, ok := first.Target.Adapter.(provider.TokenCounter); ok {
 		ask := *r.RequestFor(first)
 		ask.Model = first.Model
-		n, err := counter.CountTokens(ctx, &ask)
+		n, err := counter.CountTokens(first.Target.Faults.Context(ctx), &ask)
 		if err == nil || ctx.Err() != nil {
 			out.Tokens = n
 			return out, err

@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/concurrency"
+	"github.com/tollgate/tollgate/services/router/internal/fault"
 	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
@@ -29,6 +30,9 @@ type Target struct {
 	Monitors *health.Group
 	// Places bound how many attempts it takes at once; nil sets no bound.
 	Places *concurrency.Limiter
+	// Faults is what a drill injects: whoever calls the adapter passes the
+	// context through it.
+	Faults *fault.Switch
 
 	also       []string
 	discoverer provider.Discoverer
@@ -126,9 +130,10 @@ func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target) ([]*T
 		t := &Target{
 			Target: c, Dialect: kind.Dialect, also: kind.Also,
 			Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Monitors: health.NewGroup(), Places: concurrency.New(c.Concurrency),
+			Faults: &fault.Switch{},
 		}
 		if was := old[c.Name]; was != nil {
-			t.Monitors, t.Places = was.Monitors, was.Places
+			t.Monitors, t.Places, t.Faults = was.Monitors, was.Places, was.Faults
 			t.Places.Configure(c.Concurrency)
 			if reflect.DeepEqual(was.Target, c) {
 				t.Adapter = was.Adapter
