@@ -18,6 +18,10 @@ const (
 	Good
 	// Bad: the target failed.
 	Bad
+	// Throttled: the target asks us to come back later, at End.Until.
+	Throttled
+	// Denied: the target refuses our credential.
+	Denied
 )
 
 // State says whether a model is asked.
@@ -33,7 +37,28 @@ const (
 	HalfOpen
 	// Ejected: none does, for it did so much worse than the others.
 	Ejected
+	// Cooling: none does until the time that the target itself has named.
+	Cooling
 )
+
+func (s State) String() string {
+	return [...]string{"", "closed", "open", "half_open", "ejected", "cooling"}[s]
+}
+
+// Event is a change of state.
+type Event struct {
+	Target, Model string
+	From, To      State
+	// Until is when the state ends by itself; zero if it does not.
+	Until time.Time
+	// Time is when it began, and Reason says why, for people.
+	Time   time.Time
+	Reason string
+}
+
+// Ticket is what Admit gives and End brings back: it says under which state the
+// attempt was let in. The zero Ticket is that of an attempt that nobody let in.
+type Ticket uint64
 
 // End is how an attempt ended.
 type End struct {
@@ -45,6 +70,10 @@ type End struct {
 	FirstContent time.Duration
 	// Streamed is true if the answer was streamed.
 	Streamed bool
+	// Until is when the target wants to be asked again, if it is Throttled.
+	Until time.Time
+	// Ticket is what Admit gave.
+	Ticket Ticket
 }
 
 // Monitor watches one model on one target. It is safe for concurrent use.
@@ -57,8 +86,15 @@ type Monitor struct {
 // NewMonitor makes a monitor that has seen nothing.
 func NewMonitor() *Monitor { return &Monitor{} }
 
-// Admit says whether an attempt may be made now. If so, Begin and End follow.
-func (m *Monitor) Admit(time.Time) bool { return true }
+// Admit says whether an attempt may be made now. If so, Begin and End follow,
+// or Forgo if it is not made after all.
+func (m *Monitor) Admit(time.Time) (Ticket, bool) { return 1, true }
+
+// Forgo gives back what Admit gave: the attempt is not made.
+func (m *Monitor) Forgo(Ticket) {}
+
+// Follow takes over the state that another replica has seen, without an Event.
+func (m *Monitor) Follow(State, time.Time) {}
 
 // State says whether the model is asked.
 func (m *Monitor) State(time.Time) State { return Closed }

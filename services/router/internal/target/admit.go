@@ -23,6 +23,7 @@ type Visit struct {
 // Pass lets one attempt through to a target.
 type Pass struct {
 	monitor *health.Monitor
+	ticket  health.Ticket
 	places  *concurrency.Limiter
 	tenant  string
 }
@@ -32,31 +33,30 @@ type Pass struct {
 // Leave follows a success.
 func (t *Target) Admit(ctx context.Context, v Visit) (Pass, error) {
 	monitor, now := t.Monitors.Of(v.Model), time.Now()
-	if !monitor.Admit(now) {
+	ticket, ok := monitor.Admit(now)
+	if !ok {
 		return Pass{}, errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "the circuit of the target is open").
 			WithRetryAfter(monitor.RetryTime(now).Sub(now))
 	}
+	if t.Places != nil {
+		if err := t.Places.Acquire(ctx, v.Tenant); err != nil {
+			monitor.Forgo(ticket)
+			return Pass{}, err
+		}
+	}
 	monitor.Begin(now)
-	pass := Pass{monitor: monitor, tenant: v.Tenant}
-	if t.Places == nil {
-		return pass, nil
-	}
-	if err := t.Places.Acquire(ctx, v.Tenant); err != nil {
-		pass.Leave(health.End{Time: time.Now()}, 0)
-		return Pass{}, err
-	}
-	pass.places = t.Places
-	return pass, nil
+	return Pass{monitor: monitor, ticket: ticket, places: t.Places, tenant: v.Tenant}, nil
 }
 
 // Leave ends the attempt; used is how many tokens it used. It is called once.
 func (p Pass) Leave(e health.End, used int64) {
 	if p.monitor != nil {
+		e.Ticket = p.ticket
 		p.monitor.End(e)
 	}
 	if p.places != nil {
 		p.places.Release(p.tenant, concurrency.Sample{
-			Time: e.Time, FirstContent: e.FirstContent, Duration: e.Duration, Overloaded: e.Verdict == health.Bad,
+			Time: e.Time, FirstContent: e.FirstContent, Duration: e.Duration, Overloaded: e.Verdict == health.Bad || e.Verdict == health.Throttled,
 		})
 	}
 }

@@ -1,0 +1,5 @@
+package health
+
+// Config says how the models of a target are judged. The zero value takes the
+// defaults.
+type Config struct{}
