@@ -7,6 +7,7 @@ import (
 
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/router/internal/catalog"
+	"github.com/tollgate/tollgate/services/router/internal/concurrency"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/target"
@@ -83,6 +84,9 @@ type Limits struct {
 	ContextTokens int64 `yaml:"context_tokens"`
 	// InputMarginPercent is added to the estimated input of a hold.
 	InputMarginPercent int64 `yaml:"input_margin_percent"`
+	// Concurrency bounds how many requests run at once; the others wait or are
+	// turned away, fairly between organisations.
+	Concurrency concurrency.Config `yaml:"concurrency"`
 	// Keys is how many keys' rates are remembered at once.
 	Keys int `yaml:"keys"`
 }
@@ -181,6 +185,7 @@ func (c Config) Validate(v *config.Validator) {
 	positive("limits.output_tokens", c.Limits.OutputTokens)
 	notNegative("limits.context_tokens", c.Limits.ContextTokens)
 	notNegative("limits.input_margin_percent", c.Limits.InputMarginPercent)
+	c.Limits.Concurrency.Validate(v.At("limits.concurrency"))
 	positive("limits.keys", int64(c.Limits.Keys))
 	if c.Attempts.Max < 1 || c.Attempts.Max > 1000 {
 		v.Fail("attempts.max", "must be from 1 to 1000")

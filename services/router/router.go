@@ -102,6 +102,7 @@ func (c Config) options() pipeline.Options {
 		BillingOpen:    c.BillingUnavailable == Open,
 		RagOpen:        c.RagUnavailable == Open,
 		ContextRules:   c.ContextRules,
+		Concurrency:    c.Limits.Concurrency,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
+	"github.com/tollgate/tollgate/services/router/internal/concurrency"
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/target"
@@ -24,6 +25,8 @@ type Options struct {
 	// GuardrailOpen, BillingOpen and RagOpen let requests pass, unchecked,
 	// without a hold or without context, while that service is unavailable.
 	GuardrailOpen, BillingOpen, RagOpen bool
+	// Concurrency bounds how many requests run at once.
+	Concurrency concurrency.Config
 	// ContextRules asks rag also about requests without collections, where the
 	// organisation has context rules.
 	ContextRules bool
@@ -52,6 +55,7 @@ type Pipeline struct {
 	peers   Peers
 	options Options
 	limiter *limit.Limiter
+	places  *concurrency.Limiter
 	runner  *attempt.Runner
 	log     *slog.Logger
 	world   atomic.Pointer[World]
@@ -59,7 +63,7 @@ type Pipeline struct {
 
 // New makes a pipeline.
 func New(w *World, peers Peers, l *limit.Limiter, r *attempt.Runner, log *slog.Logger, o Options) *Pipeline {
-	p := &Pipeline{peers: peers, options: o, limiter: l, runner: r, log: log}
+	p := &Pipeline{peers: peers, options: o, limiter: l, places: concurrency.New(o.Concurrency), runner: r, log: log}
 	p.world.Store(w)
 	return p
 }
@@ -76,6 +80,7 @@ func (p *Pipeline) Generate(ctx context.Context, call *Call) (*Result, error) {
 	defer r.end(ctx)
 	if err := r.pass(ctx,
 		authorise,   // may the caller use the model, and which route serves it?
+		queue,       // is there room for one more?
 		reserve,     // do the key's rates allow it?
 		hold,        // does every budget cover the worst case?
 		guardInput,  // may a model see it?
@@ -100,6 +105,7 @@ func (p *Pipeline) Stream(ctx context.Context, call *Call, sink Sink) error {
 	r.sink = sink
 	if err := r.pass(ctx,
 		authorise,
+		queue,
 		reserve,
 		hold,
 		guardInput,
@@ -121,6 +127,7 @@ func (p *Pipeline) Embed(ctx context.Context, call *EmbedCall) (*EmbedResult, er
 	defer r.end(ctx)
 	if err := r.pass(ctx,
 		authorise,
+		queue,
 		reserve,
 		hold,
 		guardInput,

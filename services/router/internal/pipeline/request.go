@@ -42,6 +42,7 @@ type request struct {
 	decision    route.Decision    // authorise, decide
 	enriches    bool              // authorise
 	estimate    tokens.Estimate   // reserve
+	began       time.Time         // queue: when it got its place; zero without one
 	reservation limit.Reservation // reserve
 	scopes      *billingv1.Scopes // hold
 	hold        string            // hold
@@ -139,6 +140,7 @@ func (r *request) end(ctx context.Context) {
 	}
 	r.reservation.Settle(used)
 	r.release(ctx)
+	r.leave()
 	r.cancel()
 }
 
