@@ -2052,7 +2052,7 @@ var File_tollgate_router_v1_router_proto protoreflect.FileDescriptor
 
 const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\n" +
-	"\x1ftollgate/router/v1/router.proto\x12\x12tollgate.router.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/llm/v1/completion.proto\x1a\"tollgate/llm/v1/conversation.proto\"\xfd\x02\n" +
+	"\x1ftollgate/router/v1/router.proto\x12\x12tollgate.router.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tollgate/llm/v1/completion.proto\x1a\"tollgate/llm/v1/conversation.proto\x1a\x1etollgate/router/v1/drill.proto\"\xfd\x02\n" +
 	"\x0eRequestOptions\x12*\n" +
 	"\vcollections\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10@R\vcollections\x12\x1d\n" +
 	"\n" +
@@ -2226,7 +2226,7 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\x0eCIRCUIT_CLOSED\x10\x01\x12\x10\n" +
 	"\fCIRCUIT_OPEN\x10\x02\x12\x15\n" +
 	"\x11CIRCUIT_HALF_OPEN\x10\x03\x12\x13\n" +
-	"\x0fCIRCUIT_EJECTED\x10\x042\xf0\x05\n" +
+	"\x0fCIRCUIT_EJECTED\x10\x042\x80\b\n" +
 	"\rRouterService\x12r\n" +
 	"\bGenerate\x12#.tollgate.router.v1.GenerateRequest\x1a$.tollgate.router.v1.GenerateResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/api/v1/generate\x12\x8d\x01\n" +
 	"\x0eStreamGenerate\x12).tollgate.router.v1.StreamGenerateRequest\x1a*.tollgate.router.v1.StreamGenerateResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/generate:stream0\x01\x12f\n" +
@@ -2234,7 +2234,9 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\n" +
 	"ListModels\x12%.tollgate.router.v1.ListModelsRequest\x1a&.tollgate.router.v1.ListModelsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/models\x12\x84\x01\n" +
 	"\fExplainRoute\x12'.tollgate.router.v1.ExplainRouteRequest\x1a(.tollgate.router.v1.ExplainRouteResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/api/v1/routes:explain\x12w\n" +
-	"\vListTargets\x12&.tollgate.router.v1.ListTargetsRequest\x1a'.tollgate.router.v1.ListTargetsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/targetsB\xcd\x01\n" +
+	"\vListTargets\x12&.tollgate.router.v1.ListTargetsRequest\x1a'.tollgate.router.v1.ListTargetsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/targets\x12v\n" +
+	"\bRunDrill\x12#.tollgate.router.v1.RunDrillRequest\x1a$.tollgate.router.v1.RunDrillResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/api/v1/drills:run0\x01\x12\x95\x01\n" +
+	"\x0eKeepDrillAlive\x12).tollgate.router.v1.KeepDrillAliveRequest\x1a*.tollgate.router.v1.KeepDrillAliveResponse\",\x82\xd3\xe4\x93\x02&:\x01*\"!/api/v1/{name=drills/*}:keepAliveB\xcd\x01\n" +
 	"\x16com.tollgate.router.v1B\vRouterProtoP\x01Z<github.com/tollgate/tollgate/gen/tollgate/router/v1;routerv1\xa2\x02\x03TRX\xaa\x02\x12Tollgate.Router.V1\xca\x02\x12Tollgate\\Router\\V1\xe2\x02\x1eTollgate\\Router\\V1\\GPBMetadata\xea\x02\x14Tollgate::Router::V1b\x06proto3"
 
 var (
@@ -2286,6 +2288,10 @@ var file_tollgate_router_v1_router_proto_goTypes = []any{
 	(*v1.Citation)(nil),             // 31: tollgate.llm.v1.Citation
 	(*v1.Usage)(nil),                // 32: tollgate.llm.v1.Usage
 	(*timestamppb.Timestamp)(nil),   // 33: google.protobuf.Timestamp
+	(*RunDrillRequest)(nil),         // 34: tollgate.router.v1.RunDrillRequest
+	(*KeepDrillAliveRequest)(nil),   // 35: tollgate.router.v1.KeepDrillAliveRequest
+	(*RunDrillResponse)(nil),        // 36: tollgate.router.v1.RunDrillResponse
+	(*KeepDrillAliveResponse)(nil),  // 37: tollgate.router.v1.KeepDrillAliveResponse
 }
 var file_tollgate_router_v1_router_proto_depIdxs = []int32{
 	4,  // 0: tollgate.router.v1.RequestOptions.cache:type_name -> tollgate.router.v1.CacheControl
@@ -2327,14 +2333,18 @@ var file_tollgate_router_v1_router_proto_depIdxs = []int32{
 	12, // 36: tollgate.router.v1.RouterService.ListModels:input_type -> tollgate.router.v1.ListModelsRequest
 	15, // 37: tollgate.router.v1.RouterService.ExplainRoute:input_type -> tollgate.router.v1.ExplainRouteRequest
 	19, // 38: tollgate.router.v1.RouterService.ListTargets:input_type -> tollgate.router.v1.ListTargetsRequest
-	6,  // 39: tollgate.router.v1.RouterService.Generate:output_type -> tollgate.router.v1.GenerateResponse
-	8,  // 40: tollgate.router.v1.RouterService.StreamGenerate:output_type -> tollgate.router.v1.StreamGenerateResponse
-	11, // 41: tollgate.router.v1.RouterService.Embed:output_type -> tollgate.router.v1.EmbedResponse
-	13, // 42: tollgate.router.v1.RouterService.ListModels:output_type -> tollgate.router.v1.ListModelsResponse
-	16, // 43: tollgate.router.v1.RouterService.ExplainRoute:output_type -> tollgate.router.v1.ExplainRouteResponse
-	20, // 44: tollgate.router.v1.RouterService.ListTargets:output_type -> tollgate.router.v1.ListTargetsResponse
-	39, // [39:45] is the sub-list for method output_type
-	33, // [33:39] is the sub-list for method input_type
+	34, // 39: tollgate.router.v1.RouterService.RunDrill:input_type -> tollgate.router.v1.RunDrillRequest
+	35, // 40: tollgate.router.v1.RouterService.KeepDrillAlive:input_type -> tollgate.router.v1.KeepDrillAliveRequest
+	6,  // 41: tollgate.router.v1.RouterService.Generate:output_type -> tollgate.router.v1.GenerateResponse
+	8,  // 42: tollgate.router.v1.RouterService.StreamGenerate:output_type -> tollgate.router.v1.StreamGenerateResponse
+	11, // 43: tollgate.router.v1.RouterService.Embed:output_type -> tollgate.router.v1.EmbedResponse
+	13, // 44: tollgate.router.v1.RouterService.ListModels:output_type -> tollgate.router.v1.ListModelsResponse
+	16, // 45: tollgate.router.v1.RouterService.ExplainRoute:output_type -> tollgate.router.v1.ExplainRouteResponse
+	20, // 46: tollgate.router.v1.RouterService.ListTargets:output_type -> tollgate.router.v1.ListTargetsResponse
+	36, // 47: tollgate.router.v1.RouterService.RunDrill:output_type -> tollgate.router.v1.RunDrillResponse
+	37, // 48: tollgate.router.v1.RouterService.KeepDrillAlive:output_type -> tollgate.router.v1.KeepDrillAliveResponse
+	41, // [41:49] is the sub-list for method output_type
+	33, // [33:41] is the sub-list for method input_type
 	33, // [33:33] is the sub-list for extension type_name
 	33, // [33:33] is the sub-list for extension extendee
 	0,  // [0:33] is the sub-list for field type_name
@@ -2345,6 +2355,7 @@ func file_tollgate_router_v1_router_proto_init() {
 	if File_tollgate_router_v1_router_proto != nil {
 		return
 	}
+	file_tollgate_router_v1_drill_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

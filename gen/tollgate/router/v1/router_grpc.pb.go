@@ -25,6 +25,8 @@ const (
 	RouterService_ListModels_FullMethodName     = "/tollgate.router.v1.RouterService/ListModels"
 	RouterService_ExplainRoute_FullMethodName   = "/tollgate.router.v1.RouterService/ExplainRoute"
 	RouterService_ListTargets_FullMethodName    = "/tollgate.router.v1.RouterService/ListTargets"
+	RouterService_RunDrill_FullMethodName       = "/tollgate.router.v1.RouterService/RunDrill"
+	RouterService_KeepDrillAlive_FullMethodName = "/tollgate.router.v1.RouterService/KeepDrillAlive"
 )
 
 // RouterServiceClient is the client API for RouterService service.
@@ -49,6 +51,16 @@ type RouterServiceClient interface {
 	ExplainRoute(ctx context.Context, in *ExplainRouteRequest, opts ...grpc.CallOption) (*ExplainRouteResponse, error)
 	// ListTargets lists the targets with their health. Needs the admin role.
 	ListTargets(ctx context.Context, in *ListTargetsRequest, opts ...grpc.CallOption) (*ListTargetsResponse, error)
+	// RunDrill makes targets of this process fail on purpose for a bounded time,
+	// measures how the gateway copes, and reports it. The faults end with the stream,
+	// if KeepDrillAlive is not called any more, and when their time is over, whatever
+	// comes first. Needs the operator or the admin role.
+	// Errors: NOT_FOUND for no such target; UNSUPPORTED for one without a network;
+	// CONFLICT while another drill runs, and if nobody would be left to answer.
+	RunDrill(ctx context.Context, in *RunDrillRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RunDrillResponse], error)
+	// KeepDrillAlive says that whoever runs a drill still watches it. Roles as RunDrill.
+	// Errors: NOT_FOUND if it runs no more.
+	KeepDrillAlive(ctx context.Context, in *KeepDrillAliveRequest, opts ...grpc.CallOption) (*KeepDrillAliveResponse, error)
 }
 
 type routerServiceClient struct {
@@ -128,6 +140,35 @@ func (c *routerServiceClient) ListTargets(ctx context.Context, in *ListTargetsRe
 	return out, nil
 }
 
+func (c *routerServiceClient) RunDrill(ctx context.Context, in *RunDrillRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RunDrillResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &RouterService_ServiceDesc.Streams[1], RouterService_RunDrill_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[RunDrillRequest, RunDrillResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RouterService_RunDrillClient = grpc.ServerStreamingClient[RunDrillResponse]
+
+func (c *routerServiceClient) KeepDrillAlive(ctx context.Context, in *KeepDrillAliveRequest, opts ...grpc.CallOption) (*KeepDrillAliveResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(KeepDrillAliveResponse)
+	err := c.cc.Invoke(ctx, RouterService_KeepDrillAlive_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RouterServiceServer is the server API for RouterService service.
 // All implementations must embed UnimplementedRouterServiceServer
 // for forward compatibility.
@@ -150,6 +191,16 @@ type RouterServiceServer interface {
 	ExplainRoute(context.Context, *ExplainRouteRequest) (*ExplainRouteResponse, error)
 	// ListTargets lists the targets with their health. Needs the admin role.
 	ListTargets(context.Context, *ListTargetsRequest) (*ListTargetsResponse, error)
+	// RunDrill makes targets of this process fail on purpose for a bounded time,
+	// measures how the gateway copes, and reports it. The faults end with the stream,
+	// if KeepDrillAlive is not called any more, and when their time is over, whatever
+	// comes first. Needs the operator or the admin role.
+	// Errors: NOT_FOUND for no such target; UNSUPPORTED for one without a network;
+	// CONFLICT while another drill runs, and if nobody would be left to answer.
+	RunDrill(*RunDrillRequest, grpc.ServerStreamingServer[RunDrillResponse]) error
+	// KeepDrillAlive says that whoever runs a drill still watches it. Roles as RunDrill.
+	// Errors: NOT_FOUND if it runs no more.
+	KeepDrillAlive(context.Context, *KeepDrillAliveRequest) (*KeepDrillAliveResponse, error)
 	mustEmbedUnimplementedRouterServiceServer()
 }
 
@@ -177,6 +228,12 @@ func (UnimplementedRouterServiceServer) ExplainRoute(context.Context, *ExplainRo
 }
 func (UnimplementedRouterServiceServer) ListTargets(context.Context, *ListTargetsRequest) (*ListTargetsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTargets not implemented")
+}
+func (UnimplementedRouterServiceServer) RunDrill(*RunDrillRequest, grpc.ServerStreamingServer[RunDrillResponse]) error {
+	return status.Error(codes.Unimplemented, "method RunDrill not implemented")
+}
+func (UnimplementedRouterServiceServer) KeepDrillAlive(context.Context, *KeepDrillAliveRequest) (*KeepDrillAliveResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method KeepDrillAlive not implemented")
 }
 func (UnimplementedRouterServiceServer) mustEmbedUnimplementedRouterServiceServer() {}
 func (UnimplementedRouterServiceServer) testEmbeddedByValue()                       {}
@@ -300,6 +357,35 @@ func _RouterService_ListTargets_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RouterService_RunDrill_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(RunDrillRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RouterServiceServer).RunDrill(m, &grpc.GenericServerStream[RunDrillRequest, RunDrillResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RouterService_RunDrillServer = grpc.ServerStreamingServer[RunDrillResponse]
+
+func _RouterService_KeepDrillAlive_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(KeepDrillAliveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RouterServiceServer).KeepDrillAlive(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RouterService_KeepDrillAlive_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RouterServiceServer).KeepDrillAlive(ctx, req.(*KeepDrillAliveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RouterService_ServiceDesc is the grpc.ServiceDesc for RouterService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -327,11 +413,20 @@ var RouterService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ListTargets",
 			Handler:    _RouterService_ListTargets_Handler,
 		},
+		{
+			MethodName: "KeepDrillAlive",
+			Handler:    _RouterService_KeepDrillAlive_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "StreamGenerate",
 			Handler:       _RouterService_StreamGenerate_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "RunDrill",
+			Handler:       _RouterService_RunDrill_Handler,
 			ServerStreams: true,
 		},
 	},
