@@ -39,6 +39,14 @@ type Target struct {
 	Models Models `yaml:"models"`
 	// Region is where the target computes; prices and residency look at it.
 	Region string `yaml:"region"`
+	// Residency are the jurisdictions that the target may be said to compute in;
+	// empty means that of its region, if that is known.
+	Residency []string `yaml:"residency"`
+	// Compliance are the classes of requests that it may be given, for example
+	// "regulated"; requests that need none go to any target.
+	Compliance []string `yaml:"compliance"`
+	// Labels are the operator's own, for the rules of routes.
+	Labels map[string]string `yaml:"labels"`
 	// Timeouts bound an attempt.
 	Timeouts Timeouts `yaml:"timeouts"`
 	// Concurrency bounds how many attempts run there at once.
@@ -160,6 +168,7 @@ func (t Target) Validate(v *config.Validator, known []string) {
 			v.Fail("base_url", "must be an http or https address, for example https://api.openai.com/v1")
 		}
 	}
+	t.validatePlace(v)
 	if t.Models.Empty() {
 		v.Fail("models", `is required: a list of names, a map of alias to upstream name, or "*"`)
 	}
