@@ -16,6 +16,9 @@ type Asked struct {
 	Words int
 	// Last is the text of the last user message that has one.
 	Last string
+	// Prefill is the text that the answer is to go on from, where the wire format
+	// and its models do that.
+	Prefill string
 	// Seen describes each picture and document, as Media does.
 	Seen []string
 	// Results are the tool results that the conversation ends with.
@@ -113,7 +116,7 @@ func (h *Host) Reply(a *Asked, rec *Recorded) *Reply {
 	case a.JSON:
 		out.Text = `{"said": "yes"}`
 	default:
-		out.Text = say(a)
+		out.Text = goOn(a, behaviour)
 	}
 	out.end(a, behaviour)
 	out.Usage = h.usage(a, out, behaviour)
@@ -132,10 +135,22 @@ func say(a *Asked) string {
 	return out.String() + "You said: " + a.Last
 }
 
+// goOn says all, or what is left of it behind what the answer is to go on from.
+func goOn(a *Asked, behaviour string) string {
+	text := say(a)
+	if rest, ok := strings.CutPrefix(text, a.Prefill); ok && a.Prefill != "" {
+		return rest
+	}
+	if behaviour == Otherwise || behaviour == NoPrefill {
+		return "In other words: " + a.Last
+	}
+	return text
+}
+
 func (r *Reply) call(a *Asked, behaviour string) {
 	r.Finish = FinishTools
 	n := 1
-	if behaviour == ParallelTools && !a.Single {
+	if (behaviour == ParallelTools || behaviour == Interleaved) && !a.Single {
 		n = 2
 	}
 	for i := range n {

@@ -30,6 +30,10 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request, rec *Recorded) {
 		s.stream(w, r, &req, answer)
 		return
 	}
+	if Behaviour(req.Model) == ErrorFirst {
+		writeError(w, http.StatusOK, "server_error", "", "")
+		return
+	}
 	s.WriteAnswer(w, r, req.Model, whole(&req, answer))
 }
 

@@ -50,7 +50,11 @@ type Host struct {
 	// Key is the credential that is asked for; empty asks for any.
 	Key string
 
-	connections atomic.Int64
+	// Period is how long Flapping is down, and then up; half a second.
+	Period time.Duration
+
+	connections, open atomic.Int64
+	began             time.Time
 
 	mu       sync.Mutex
 	requests []*Recorded
@@ -62,15 +66,22 @@ type Host struct {
 func NewHost(t testing.TB, handler http.Handler) *Host {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	h := &Host{Delay: 200 * time.Millisecond, seen: make(map[string]bool), stopping: ctx}
+	h := &Host{
+		Delay: 200 * time.Millisecond, Period: 500 * time.Millisecond,
+		began: time.Now(), seen: make(map[string]bool), stopping: ctx,
+	}
 	h.Server = httptest.NewUnstartedServer(handler)
 	// AWS's SDK for Node speaks HTTP/2 to some services, without TLS too.
 	h.Config.Protocols = &http.Protocols{}
 	h.Config.Protocols.SetHTTP1(true)
 	h.Config.Protocols.SetUnencryptedHTTP2(true)
 	h.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
+		switch state {
+		case http.StateNew:
 			h.connections.Add(1)
+			h.open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			h.open.Add(-1)
 		}
 	}
 	h.Start()
@@ -84,6 +95,9 @@ func NewHost(t testing.TB, handler http.Handler) *Host {
 
 // Connections is how many connections clients have opened.
 func (h *Host) Connections() int { return int(h.connections.Load()) }
+
+// Open is how many of them are open now, in use or not.
+func (h *Host) Open() int { return int(h.open.Load()) }
 
 // Requests lists what the server has seen, the oldest first.
 func (h *Host) Requests() []*Recorded {
@@ -136,7 +150,9 @@ func (h *Host) Recorded(name Namer, handle func(http.ResponseWriter, *http.Reque
 			}
 			close(rec.ended)
 		}()
-		handle(w, r, rec)
+		dressed, finish := dress(w, Behaviour(rec.Model))
+		handle(dressed, r, rec)
+		finish()
 	}
 }
 

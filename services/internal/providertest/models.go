@@ -8,6 +8,9 @@ import "strings"
 const (
 	RateLimited      = "rate-limited"       // 429
 	RateLimitedAfter = "rate-limited-after" // 429 and when to come again: in one second
+	RateLimitedLong  = "rate-limited-long"  // the same: in a minute
+	RateLimitedDate  = "rate-limited-date"  // the same, as a date: in about a second
+	RateLimitedMS    = "rate-limited-ms"    // the same, in milliseconds: in 300
 	FailOnce         = "fail-once"          // 500, then well
 	ServerError      = "server-error"       // 500
 	Unavailable      = "unavailable"        // 503, as a proxy says it
@@ -21,6 +24,9 @@ const (
 	ContentFilter    = "content-filter"     // what was asked is blocked
 	Rejected         = "rejected"           // 400 that names a parameter
 	Reset            = "reset"              // the connection is reset before an answer
+	DrippedHeaders   = "dripped-headers"    // headers come a byte at a time, and never end
+	EndlessHeaders   = "endless-headers"    // headers come as fast as they are taken, and never end
+	Flapping         = "flapping"           // 503 and resets for a Host.Period, well for the next, and so on
 	Silent           = "silent"             // no answer at all
 	HTML             = "html"               // a web page with status 200
 	Redirect         = "redirect"           // 307 to another address
@@ -37,6 +43,14 @@ const (
 	Huge           = "huge"             // one event of 64 MiB within the answer
 	ErrorInStream  = "error-in-stream"  // an error within a stream that began well
 	Truncated      = "truncated"        // a whole answer that is cut
+	ErrorFirst     = "error-first"      // status 200 and an error instead of an answer
+	Torn           = "torn"             // an event of the answer is in two pieces, neither of which is JSON
+	Noise          = "noise"            // lines that are none of the answer's within it, which goes on whole
+	Large          = "large"            // 50 MiB in one piece: a whole answer behind spaces, or one event
+	Endless        = "endless"          // the same, without an end
+	Chatter        = "chatter"          // the stream stands still within the answer, but for signs of life
+	ClosedEarly    = "closed-early"     // the end of the connection is the body's, and comes within the answer
+	GzipCut        = "gzip-cut"         // compressed, and the connection ends within the answer
 	NoDone         = "no-done"          // the stream ends without its terminal event
 )
 
@@ -52,7 +66,14 @@ const (
 	OddArguments  = "odd-arguments"  // calls a tool with OddJSON
 	Refusal       = "refusal"        // ends its answer as a refusal
 	Cites         = "cites"          // names its sources, as Perplexity does in OpenAI's format
-	Gzip          = "gzip"           // compresses a whole answer
+	Gzip          = "gzip"           // compresses a whole answer, if the client takes that
+	Compressed    = "compressed"     // compresses answers and streams, whatever the client takes
+	Closing       = "closing"        // closes the connection behind its answer
+	CloseEnded    = "close-ended"    // the end of the connection is the body's end
+	LateUsage     = "late-usage"     // the usage of a stream comes Host.Delay after all else
+	Interleaved   = "interleaved"    // calls two tools at once, their arguments in turns where the wire format can
+	Otherwise     = "otherwise"      // answers in other words, but goes on well from what it is given to go on from
+	NoPrefill     = "no-prefill"     // the same, but refuses to go on
 )
 
 // Models that send events in ways that are legal and rare.
@@ -63,6 +84,7 @@ const (
 	MultiLine = "multi-line" // the JSON of an event stands on several lines
 	NoSpace   = "no-space"   // no space behind a colon
 	Tiny      = "tiny"       // three bytes at a time
+	Bytewise  = "bytewise"   // a byte at a time, whole answers too
 	OneWrite  = "one-write"  // all events in one piece
 	Awkward   = "awkward"    // all of the above but for OneWrite
 )

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -27,7 +26,19 @@ func (h *Host) Refuse(w http.ResponseWriter, r *http.Request, model string, fail
 	case Unavailable:
 		http.Error(w, "no healthy upstream", http.StatusServiceUnavailable)
 	case Reset:
-		panic(http.ErrAbortHandler)
+		reset(w)
+	case DrippedHeaders:
+		h.drip(w)
+	case EndlessHeaders:
+		endlessHeaders(w)
+	case Flapping:
+		if h.up(time.Now()) {
+			return false
+		}
+		if len(h.Requests())%2 == 0 {
+			reset(w)
+		}
+		http.Error(w, "no healthy upstream", http.StatusServiceUnavailable)
 	case Silent:
 		h.Wait(r.Context(), time.Hour)
 	case HTML:
@@ -79,26 +90,23 @@ func Marshal(value any) []byte {
 	return []byte(strings.TrimSuffix(out.String(), "\n"))
 }
 
-// WriteAnswer writes a whole answer in the way that the model is named for.
-func (h *Host) WriteAnswer(w http.ResponseWriter, r *http.Request, model string, value any) {
-	body := Marshal(value)
-	w.Header().Set("Content-Type", "application/json")
-	switch Behaviour(model) {
-	case SlowFirstToken:
-		if !h.Wait(r.Context(), h.Delay) {
-			return
-		}
-	case Truncated:
-		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-		body = body[:len(body)/2]
-	case Gzip:
-		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-			w.Header().Set("Content-Encoding", "gzip")
-			z := gzip.NewWriter(w)
-			_, _ = z.Write(body)
-			_ = z.Close()
-			return
-		}
+// RetryAfter says when to come again, as far as a behaviour is to say that in
+// a header, and returns the behaviour without it.
+func RetryAfter(header http.Header, behaviour string) string {
+	switch behaviour {
+	case RateLimitedAfter:
+		header.Set("Retry-After", "1")
+	case RateLimitedLong:
+		header.Set("Retry-After", "60")
+	case RateLimitedDate: // the seconds of a date are whole
+		header.Set("Retry-After", time.Now().Add(2*time.Second).UTC().Format(http.TimeFormat))
+	case RateLimitedMS:
+		header.Set("Retry-After-Ms", "300")
+	default:
+		return behaviour
 	}
-	_, _ = w.Write(body)
+	return RateLimited
 }
+
+// up says whether Flapping is well at a time.
+func (h *Host) up(now time.Time) bool { return int(now.Sub(h.began)/h.Period)%2 == 1 }

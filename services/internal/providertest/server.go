@@ -81,11 +81,18 @@ func (s *Server) models(w http.ResponseWriter, _ *http.Request) {
 // writeError answers as the provider does: with a text that repeats the prompt
 // and names what only the provider should know.
 func writeError(w http.ResponseWriter, status int, kind, code, param string) {
-	detail := map[string]any{"message": LeakyText, "type": kind, "code": code, "param": nil}
+	WriteJSON(w, status, errorBody(kind, code, param))
+}
+
+func errorBody(kind, code, param string) map[string]any {
+	detail := map[string]any{"message": LeakyText, "type": kind, "code": nil, "param": nil}
+	if code != "" {
+		detail["code"] = code
+	}
 	if param != "" {
 		detail["param"] = param
 	}
-	WriteJSON(w, status, map[string]any{"error": detail})
+	return map[string]any{"error": detail}
 }
 
 // refusal is how OpenAI says a misbehaviour.
@@ -95,29 +102,25 @@ type refusal struct {
 }
 
 var refusals = map[string]refusal{
-	RateLimited:      {429, "requests", "rate_limit_exceeded", ""},
-	RateLimitedAfter: {429, "requests", "rate_limit_exceeded", ""},
-	ServerError:      {500, "server_error", "", ""},
-	Overloaded:       {503, "server_error", "overloaded", ""},
-	TimedOut:         {504, "server_error", "", ""},
-	Unauthorized:     {401, "invalid_request_error", "invalid_api_key", ""},
-	Forbidden:        {403, "invalid_request_error", "unsupported_country_region_territory", ""},
-	Missing:          {404, "invalid_request_error", "model_not_found", ""},
-	TooLarge:         {413, "invalid_request_error", "request_too_large", ""},
-	ContextExceeded:  {400, "invalid_request_error", "context_length_exceeded", "messages"},
-	ContentFilter:    {400, "invalid_request_error", "content_filter", ""},
-	Rejected:         {400, "invalid_request_error", "unsupported_parameter", "max_tokens"},
+	RateLimited:     {429, "requests", "rate_limit_exceeded", ""},
+	ServerError:     {500, "server_error", "", ""},
+	Overloaded:      {503, "server_error", "overloaded", ""},
+	TimedOut:        {504, "server_error", "", ""},
+	Unauthorized:    {401, "invalid_request_error", "invalid_api_key", ""},
+	Forbidden:       {403, "invalid_request_error", "unsupported_country_region_territory", ""},
+	Missing:         {404, "invalid_request_error", "model_not_found", ""},
+	TooLarge:        {413, "invalid_request_error", "request_too_large", ""},
+	ContextExceeded: {400, "invalid_request_error", "context_length_exceeded", "messages"},
+	ContentFilter:   {400, "invalid_request_error", "content_filter", ""},
+	Rejected:        {400, "invalid_request_error", "unsupported_parameter", "max_tokens"},
 }
 
 // refuse misbehaves before an answer; it says whether it did.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, model string) bool {
 	return s.Refuse(w, r, model, func(behaviour string) bool {
-		how, ok := refusals[behaviour]
+		how, ok := refusals[RetryAfter(w.Header(), behaviour)]
 		if !ok {
 			return false
-		}
-		if behaviour == RateLimitedAfter {
-			w.Header().Set("Retry-After", "1")
 		}
 		writeError(w, how.status, how.kind, how.code, how.param)
 		return true

@@ -13,6 +13,9 @@ const tinyBytes = 3
 // hugeBytes is the length of the event that Huge sends.
 const hugeBytes = 64 << 20
 
+// chatterEvery is the time between two signs of life of Chatter.
+const chatterEvery = 50 * time.Millisecond
+
 // Flow is the body of a streamed answer: what is written is on its way at once,
 // in the pieces that the model is named for.
 type Flow struct {
@@ -20,6 +23,7 @@ type Flow struct {
 	tiny bool
 	held []byte // what OneWrite keeps until the end
 	one  bool
+	torn bool // the next event goes out in two pieces
 }
 
 // Flow begins a streamed answer. It is nil if the client went away meanwhile.
@@ -60,30 +64,63 @@ func (f *Flow) Close() {
 }
 
 // Huge sends very many bytes, as long as the client takes them.
-func (f *Flow) Huge() {
+func (f *Flow) Huge(size int) {
 	f.Close()
-	block := []byte(strings.Repeat("x", 1<<20))
-	for range hugeBytes / len(block) {
-		if _, err := f.w.Write(block); err != nil {
-			return
-		}
+	fill(f.w, size, "x")
+}
+
+// Tear sends the next event in two pieces, neither of which can be read.
+func (f *Flow) Tear() { f.torn = true }
+
+// Pieces cuts a payload if it must be in two pieces.
+func (f *Flow) Pieces(payload []byte) [][]byte {
+	if !f.torn {
+		return [][]byte{payload}
 	}
+	f.torn = false
+	return [][]byte{payload[:len(payload)/2], payload[len(payload)/2:]}
 }
 
 func (f *Flow) flush() { _ = http.NewResponseController(f.w).Flush() }
 
 // Middle is what a wire format does for the misbehaviour in the middle of an answer.
 type Middle struct {
-	Malformed, Fail, Huge func()
+	Malformed, Fail func()
+	// Noise sends what is none of the answer's; Alive a sign of life. They are
+	// nil where the wire format has no such thing.
+	Noise, Alive func()
+	// Tear is Flow's.
+	Tear func()
+	// Huge sends one event of so many bytes.
+	Huge func(size int)
 }
 
 // Midway does what the model is named for in the middle of its answer; it is
 // false if the stream must end here.
 func (h *Host) Midway(r *http.Request, model string, do Middle) bool {
 	switch Behaviour(model) {
-	case Cut:
+	case Cut, GzipCut:
 		panic(http.ErrAbortHandler)
-	case EndsEarly:
+	case EndsEarly, ClosedEarly:
+		return false
+	case Torn:
+		do.Tear()
+	case Noise:
+		if do.Noise != nil {
+			do.Noise()
+		}
+	case Chatter:
+		for h.Wait(r.Context(), chatterEvery) {
+			if do.Alive != nil {
+				do.Alive()
+			}
+		}
+		return false
+	case Large:
+		do.Huge(largeBytes)
+		return false
+	case Endless:
+		do.Huge(1 << 40)
 		return false
 	case Stall:
 		return h.Wait(r.Context(), time.Hour)
@@ -93,7 +130,7 @@ func (h *Host) Midway(r *http.Request, model string, do Middle) bool {
 		do.Fail()
 		return false
 	case Huge:
-		do.Huge()
+		do.Huge(hugeBytes)
 		return false
 	}
 	return true
@@ -102,6 +139,12 @@ func (h *Host) Midway(r *http.Request, model string, do Middle) bool {
 // Paced waits for Pace, if there is one.
 func (h *Host) Paced(r *http.Request) bool {
 	return h.Pace == 0 || h.Wait(r.Context(), h.Pace)
+}
+
+// Late waits for Delay where the usage comes behind all else; false if the
+// client went away meanwhile.
+func (h *Host) Late(r *http.Request, model string) bool {
+	return Behaviour(model) != LateUsage || h.Wait(r.Context(), h.Delay)
 }
 
 // Events writes server-sent events in the way that the model is named for.
@@ -130,6 +173,12 @@ func (e *Events) does(style string) bool { return e.style == style || e.style ==
 
 // Send sends an event; an empty name leaves the name out.
 func (e *Events) Send(name, data string) {
+	for _, piece := range e.Pieces([]byte(data)) {
+		e.send(name, string(piece))
+	}
+}
+
+func (e *Events) send(name, data string) {
 	var out strings.Builder
 	if e.count == 0 && e.does(BOM) {
 		out.WriteString("\ufeff")
@@ -164,11 +213,20 @@ func (e *Events) Send(name, data string) {
 }
 
 // Huge sends one event that is larger than any client should take.
-func (e *Events) Huge() {
+func (e *Events) Huge(size int) {
 	e.Write([]byte("data: "))
-	e.Flow.Huge()
+	e.Flow.Huge(size)
 	_, _ = io.WriteString(e.w, "\n\n")
 }
+
+// Noise sends what careless proxies put into streams: a line that is no field,
+// and an event that is no JSON.
+func (e *Events) Noise() {
+	e.Write([]byte("upstream is slow, please wait\n\ndata: <!-- waiting -->\n\n"))
+}
+
+// Keepalive sends a comment.
+func (e *Events) Keepalive() { e.Write([]byte(": keep-alive\n\n")) }
 
 // fold cuts a JSON text into lines, where JSON allows it: behind commas that
 // stand outside strings.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/tollgate/tollgate/services/internal/providertest"
 )
 
 // block is one block of a message's content.
@@ -116,10 +118,22 @@ func (r *request) checkMessages() error {
 	if len(open) > 0 {
 		return unanswered(turns[len(turns)-1].at, open)
 	}
-	if end := turns[len(turns)-1]; end.role == "assistant" && len(end.blocks) > 0 {
-		if text := end.blocks[len(end.blocks)-1].Text; text != strings.TrimRight(text, " \n\t") {
-			return faultf("messages: final assistant content cannot end with trailing whitespace")
-		}
+	return r.checkPrefill(turns[len(turns)-1])
+}
+
+// checkPrefill checks what the answer is to go on from, if anything.
+func (r *request) checkPrefill(end turn) error {
+	if end.role != "assistant" {
+		return nil
+	}
+	if providertest.Behaviour(r.Model) == providertest.NoPrefill {
+		return faultf("This model does not support assistant message prefill. The conversation must end with a user message.")
+	}
+	for _, b := range end.blocks {
+		r.asked.Prefill += b.Text
+	}
+	if r.asked.Prefill != strings.TrimRight(r.asked.Prefill, " \n\t") {
+		return faultf("messages: final assistant content cannot end with trailing whitespace")
 	}
 	return nil
 }

@@ -51,32 +51,28 @@ var refusals = map[string]struct {
 	status        int
 	kind, message string
 }{
-	providertest.RateLimited:      {http.StatusTooManyRequests, rateLimit, "This request would exceed your organization's rate limit. "},
-	providertest.RateLimitedAfter: {http.StatusTooManyRequests, rateLimit, "This request would exceed your organization's rate limit. "},
-	providertest.ServerError:      {http.StatusInternalServerError, apiError, "Internal server error. "},
-	providertest.Overloaded:       {statusOverloaded, overloaded, "Overloaded. "},
-	providertest.TimedOut:         {http.StatusGatewayTimeout, timedOut, "Request timed out. "},
-	providertest.Unauthorized:     {http.StatusUnauthorized, authentication, "invalid x-api-key. "},
-	providertest.Forbidden:        {http.StatusForbidden, permission, "Your API key does not have permission to use the specified resource. "},
-	providertest.Missing:          {http.StatusNotFound, notFound, "model: missing. "},
-	providertest.TooLarge:         {http.StatusRequestEntityTooLarge, tooLarge, "Request exceeds the maximum size. "},
-	providertest.ContextExceeded:  {http.StatusBadRequest, invalidRequest, "prompt is too long: 200123 tokens > 200000 maximum. "},
-	providertest.ContentFilter:    {http.StatusBadRequest, invalidRequest, "Output blocked by content filtering policy. "},
-	providertest.Rejected:         {http.StatusBadRequest, invalidRequest, "max_tokens: 99999 > 8192, which is the maximum allowed number of output tokens. "},
+	providertest.RateLimited:     {http.StatusTooManyRequests, rateLimit, "This request would exceed your organization's rate limit. "},
+	providertest.ServerError:     {http.StatusInternalServerError, apiError, "Internal server error. "},
+	providertest.Overloaded:      {statusOverloaded, overloaded, "Overloaded. "},
+	providertest.TimedOut:        {http.StatusGatewayTimeout, timedOut, "Request timed out. "},
+	providertest.Unauthorized:    {http.StatusUnauthorized, authentication, "invalid x-api-key. "},
+	providertest.Forbidden:       {http.StatusForbidden, permission, "Your API key does not have permission to use the specified resource. "},
+	providertest.Missing:         {http.StatusNotFound, notFound, "model: missing. "},
+	providertest.TooLarge:        {http.StatusRequestEntityTooLarge, tooLarge, "Request exceeds the maximum size. "},
+	providertest.ContextExceeded: {http.StatusBadRequest, invalidRequest, "prompt is too long: 200123 tokens > 200000 maximum. "},
+	providertest.ContentFilter:   {http.StatusBadRequest, invalidRequest, "Output blocked by content filtering policy. "},
+	providertest.Rejected:        {http.StatusBadRequest, invalidRequest, "max_tokens: 99999 > 8192, which is the maximum allowed number of output tokens. "},
 }
 
 // refuse misbehaves before an answer; it says whether it did.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, model string) bool {
 	return s.Refuse(w, r, model, func(behaviour string) bool {
-		how, ok := refusals[behaviour]
+		how, ok := refusals[providertest.RetryAfter(w.Header(), behaviour)]
 		if !ok {
 			return false
 		}
 		if how.status == http.StatusTooManyRequests {
 			limits(w.Header(), 0)
-		}
-		if behaviour == providertest.RateLimitedAfter {
-			w.Header().Set("Retry-After", "1")
 		}
 		writeError(w, how.status, how.kind, how.message+providertest.LeakyText)
 		return true

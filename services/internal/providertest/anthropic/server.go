@@ -98,6 +98,10 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request, rec *providert
 		s.stream(w, r, answer)
 		return
 	}
+	if answer.does(providertest.ErrorFirst) {
+		writeError(w, http.StatusOK, overloaded, "Overloaded. "+providertest.LeakyText)
+		return
+	}
 	s.WriteAnswer(w, r, rec.Model, answer.whole())
 }
 

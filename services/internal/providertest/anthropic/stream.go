@@ -22,6 +22,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, a answer) {
 		return
 	}
 	defer out.Close()
+	if a.does(providertest.ErrorFirst) {
+		out.fail()
+		return
+	}
 	start := a.envelope()
 	if !a.does(providertest.NoUsage) {
 		start["usage"] = a.usage(min(1, a.Usage.Output))
@@ -40,6 +44,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, a answer) {
 		delete(usage, "cache_creation") // only the first event tells these two
 		delete(usage, "service_tier")
 		end["usage"] = usage
+	}
+	if !s.Late(r, a.req.Model) {
+		return
 	}
 	out.event("message_delta", end)
 	if !a.does(providertest.NoDone) {
@@ -111,7 +118,11 @@ func (s sender) midway() bool {
 		Malformed: func() {
 			s.Send("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"bro`)
 		},
-		Fail: func() { s.event("error", errorBody(overloaded, "Overloaded. "+providertest.LeakyText)) },
-		Huge: s.Huge,
+		Fail: s.fail, Noise: s.Noise, Tear: s.Tear, Huge: s.Huge,
+		Alive: func() { s.event("ping", map[string]any{}) },
 	})
+}
+
+func (s sender) fail() {
+	s.event("error", errorBody(overloaded, "Overloaded. "+providertest.LeakyText))
 }

@@ -56,7 +56,9 @@ func event(kind, contentType string, payload []byte) []byte {
 
 // Event sends an event whose payload is JSON.
 func (m *Messages) Event(kind string, payload []byte) {
-	m.Write(event(kind, "application/json", payload))
+	for _, piece := range m.Pieces(payload) {
+		m.Write(event(kind, "application/json", piece))
+	}
 }
 
 // Bytes sends an event whose payload is raw.
@@ -95,16 +97,17 @@ func (m *Messages) Midway(h *providertest.Host, r *http.Request, model string, k
 	return h.Midway(r, model, providertest.Middle{
 		Malformed: func() { m.Event(kind, []byte(`{"delta":{"text":"bro`)) },
 		Fail:      fail,
+		Tear:      m.Tear,
 		Huge:      m.Huge,
 	})
 }
 
 // Huge sends a message whose sound head announces very many bytes.
-func (m *Messages) Huge() {
-	raw := binary.BigEndian.AppendUint32(nil, 64<<20)
+func (m *Messages) Huge(size int) {
+	raw := binary.BigEndian.AppendUint32(nil, uint32(min(size, 64<<20)))
 	raw = binary.BigEndian.AppendUint32(raw, 0)
 	m.Write(binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw)))
-	m.Flow.Huge()
+	m.Flow.Huge(size)
 }
 
 // Wrap writes messages into an answer that has begun.

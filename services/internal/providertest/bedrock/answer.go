@@ -155,6 +155,10 @@ func (e *exchange) stream(a answer) {
 		out.Exception("throttlingException", map[string]any{"message": providertest.LeakyText})
 		return
 	}
+	if a.does(providertest.ErrorFirst) {
+		fail()
+		return
+	}
 	send("messageStart", map[string]any{"role": "assistant"})
 	blocks := a.blocks()
 	for i, b := range blocks {
@@ -176,7 +180,7 @@ func (e *exchange) stream(a answer) {
 		return
 	}
 	send("messageStop", map[string]any{"stopReason": a.stop()})
-	if !a.does(providertest.NoUsage) {
+	if !a.does(providertest.NoUsage) && e.Late(e.r, e.model) {
 		send("metadata", map[string]any{"usage": a.usage(), "metrics": map[string]any{"latencyMs": 1}})
 	}
 }

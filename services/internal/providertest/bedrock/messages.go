@@ -67,6 +67,18 @@ func (r *request) checkMessages() error {
 	return nil
 }
 
+// checkPrefill checks what the answer is to go on from, which the last turn said.
+func (t *turn) checkPrefill() error {
+	if providertest.Behaviour(t.asked.Model) == providertest.NoPrefill {
+		return faultf("The model returned the following errors: This model does not support assistant message prefill. The conversation must end with a user message.")
+	}
+	t.asked.Prefill = strings.Join(t.said, "")
+	if t.asked.Prefill != strings.TrimRight(t.asked.Prefill, " \n\t") {
+		return faultf("The model returned the following errors: messages: final assistant content cannot end with trailing whitespace")
+	}
+	return nil
+}
+
 func missingResults(at int, ids []string) error {
 	return faultf("Expected toolResult blocks at messages.%d.content for the following Ids: %s", at, strings.Join(ids, ", "))
 }
@@ -95,6 +107,9 @@ func (t *turn) end(open []string, m message, last bool) error {
 	}
 	if t.role == "user" && len(t.said) > 0 {
 		t.asked.Last = strings.Join(t.said, "\n")
+	}
+	if t.role == "assistant" && t.at == len(t.Messages)-1 {
+		return t.checkPrefill()
 	}
 	return nil
 }

@@ -113,32 +113,28 @@ func invalid(message string) *awstest.Fault {
 
 // refusals is how the API says a misbehaviour; all of it leaks.
 var refusals = map[string]awstest.Fault{
-	providertest.RateLimited:      {Status: 429, Kind: "ThrottlingException", Message: "Too many requests, please wait before trying again."},
-	providertest.RateLimitedAfter: {Status: 429, Kind: "ThrottlingException", Message: "Too many tokens, please wait before trying again."},
-	providertest.ServerError:      {Status: 500, Kind: "InternalServerException", Message: "The system encountered an unexpected error during processing."},
-	providertest.Overloaded:       {Status: 503, Kind: "ServiceUnavailableException", Message: "Bedrock is unable to process your request."},
-	providertest.TimedOut:         {Status: 408, Kind: "ModelTimeoutException", Message: "Model has timed out in processing the request."},
-	providertest.Unauthorized:     {Status: 403, Kind: "UnrecognizedClientException", Message: "The security token included in the request is invalid."},
-	providertest.Forbidden:        {Status: 403, Kind: "AccessDeniedException", Message: "You don't have access to the model with the specified model ID."},
-	providertest.Missing:          {Status: 404, Kind: "ResourceNotFoundException", Message: "Could not resolve the foundation model from the provided model identifier."},
-	providertest.TooLarge:         {Status: 413, Kind: "RequestEntityTooLargeException", Message: "Request exceeds the maximum size."},
-	providertest.ContextExceeded:  {Status: 400, Kind: "ValidationException", Message: "Input is too long for requested model."},
-	providertest.Rejected:         {Status: 400, Kind: "ValidationException", Message: "1 validation error detected: Value '9' at 'inferenceConfig.temperature' failed to satisfy constraint"},
-	NotReady:                      {Status: 429, Kind: "ModelNotReadyException", Message: "Model is not ready for inference. Wait and try your request again."},
-	ModelFailed:                   {Status: 424, Kind: "ModelErrorException", Message: "The model returned an error."},
-	Quota:                         {Status: 400, Kind: "ServiceQuotaExceededException", Message: "Your request exceeds the service quota for your account."},
-	NoOnDemand:                    {Status: 400, Kind: "ValidationException", Message: "Invocation of model ID with on-demand throughput isn’t supported. Retry your request with the ID or ARN of an inference profile that contains this model."},
+	providertest.RateLimited:     {Status: 429, Kind: "ThrottlingException", Message: "Too many requests, please wait before trying again."},
+	providertest.ServerError:     {Status: 500, Kind: "InternalServerException", Message: "The system encountered an unexpected error during processing."},
+	providertest.Overloaded:      {Status: 503, Kind: "ServiceUnavailableException", Message: "Bedrock is unable to process your request."},
+	providertest.TimedOut:        {Status: 408, Kind: "ModelTimeoutException", Message: "Model has timed out in processing the request."},
+	providertest.Unauthorized:    {Status: 403, Kind: "UnrecognizedClientException", Message: "The security token included in the request is invalid."},
+	providertest.Forbidden:       {Status: 403, Kind: "AccessDeniedException", Message: "You don't have access to the model with the specified model ID."},
+	providertest.Missing:         {Status: 404, Kind: "ResourceNotFoundException", Message: "Could not resolve the foundation model from the provided model identifier."},
+	providertest.TooLarge:        {Status: 413, Kind: "RequestEntityTooLargeException", Message: "Request exceeds the maximum size."},
+	providertest.ContextExceeded: {Status: 400, Kind: "ValidationException", Message: "Input is too long for requested model."},
+	providertest.Rejected:        {Status: 400, Kind: "ValidationException", Message: "1 validation error detected: Value '9' at 'inferenceConfig.temperature' failed to satisfy constraint"},
+	NotReady:                     {Status: 429, Kind: "ModelNotReadyException", Message: "Model is not ready for inference. Wait and try your request again."},
+	ModelFailed:                  {Status: 424, Kind: "ModelErrorException", Message: "The model returned an error."},
+	Quota:                        {Status: 400, Kind: "ServiceQuotaExceededException", Message: "Your request exceeds the service quota for your account."},
+	NoOnDemand:                   {Status: 400, Kind: "ValidationException", Message: "Invocation of model ID with on-demand throughput isn’t supported. Retry your request with the ID or ARN of an inference profile that contains this model."},
 }
 
 // refuse misbehaves before an answer; it says whether it did.
 func (e *exchange) refuse() bool {
 	return e.Refuse(e.w, e.r, e.model, func(behaviour string) bool {
-		how, ok := refusals[behaviour]
+		how, ok := refusals[providertest.RetryAfter(e.w.Header(), behaviour)]
 		if !ok {
 			return false
-		}
-		if behaviour == providertest.RateLimitedAfter {
-			e.w.Header().Set("Retry-After", "1")
 		}
 		how.Leaking().Write(e.w)
 		return true

@@ -41,6 +41,10 @@ func (e *exchange) generate() error {
 		e.events(a)
 	case e.rec.Stream:
 		e.array(a)
+	case a.does(providertest.ErrorFirst):
+		how := refusals[providertest.Overloaded]
+		how.Message += providertest.LeakyText
+		providertest.WriteJSON(e.w, http.StatusOK, map[string]any{"error": how})
 	default:
 		e.WriteAnswer(e.w, e.r, e.at.model, a.whole())
 	}

@@ -48,6 +48,9 @@ func (e *exchange) fail(err error) {
 // retryInfo says when to come again.
 var retryInfo = map[string]any{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"}
 
+// retryLater is the same for a quota that is used up for longer.
+var retryLater = map[string]any{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "60s"}
+
 // quotaFailure says what was used up.
 var quotaFailure = map[string]any{
 	"@type":      "type.googleapis.com/google.rpc.QuotaFailure",
@@ -63,6 +66,7 @@ var badField = map[string]any{
 var refusals = map[string]status{
 	providertest.RateLimited:      {Code: 429, Status: "RESOURCE_EXHAUSTED", Message: "You exceeded your current quota. ", Details: []any{quotaFailure}},
 	providertest.RateLimitedAfter: {Code: 429, Status: "RESOURCE_EXHAUSTED", Message: "You exceeded your current quota. ", Details: []any{quotaFailure, retryInfo}},
+	providertest.RateLimitedLong:  {Code: 429, Status: "RESOURCE_EXHAUSTED", Message: "You exceeded your current quota. ", Details: []any{quotaFailure, retryLater}},
 	providertest.ServerError:      {Code: 500, Status: "INTERNAL", Message: "An internal error has occurred. "},
 	providertest.Overloaded:       {Code: 503, Status: "UNAVAILABLE", Message: "The model is overloaded. Please try again later. "},
 	providertest.TimedOut:         {Code: 504, Status: "DEADLINE_EXCEEDED", Message: "Deadline expired before operation could complete. "},

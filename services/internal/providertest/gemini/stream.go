@@ -36,6 +36,9 @@ func (a answer) chunks() []map[string]any {
 	for i := range a.candidates() {
 		ends = append(ends, a.candidate(i, nil, true))
 	}
+	if a.does(providertest.LateUsage) {
+		return append(out, a.response(ends, nil), a.response(nil, a.usage()))
+	}
 	return append(out, a.response(ends, a.usage()))
 }
 
@@ -48,7 +51,10 @@ func (e *exchange) events(a answer) {
 	defer out.Close()
 	out.CRLF = true
 	send := func(body []byte) { out.Send("", string(body)) }
-	e.each(a, send, out.Huge, func() { out.Send("", broken) })
+	e.each(a, send, providertest.Middle{
+		Malformed: func() { out.Send("", broken) },
+		Noise:     out.Noise, Alive: out.Keepalive, Tear: out.Tear, Huge: out.Huge,
+	})
 }
 
 // broken is the beginning of a response.
@@ -68,23 +74,30 @@ func (e *exchange) array(a answer) {
 		out.Write([]byte(before + text.String()))
 		before = "\n,\r\n"
 	}
-	if e.each(a, send, out.Huge, func() { out.Write([]byte(before + broken)) }) {
+	if e.each(a, send, providertest.Middle{
+		Malformed: func() { out.Write([]byte(before + broken)) }, Tear: func() {}, Huge: out.Huge,
+	}) {
 		out.Write([]byte("\n]\n"))
 	}
 }
 
 // each sends all chunks; false if the stream ended within them.
-func (e *exchange) each(a answer, send func([]byte), huge, malformed func()) bool {
+func (e *exchange) each(a answer, send func([]byte), do providertest.Middle) bool {
+	do.Fail = func() {
+		s := refusals[providertest.Overloaded]
+		s.Message += providertest.LeakyText
+		send(providertest.Marshal(map[string]any{"error": s}))
+	}
+	if a.does(providertest.ErrorFirst) {
+		do.Fail()
+		return false
+	}
 	chunks := a.chunks()
 	for i, chunk := range chunks {
-		if i == len(chunks)/2 && !e.Midway(e.r, e.at.model, providertest.Middle{
-			Malformed: malformed, Huge: huge,
-			Fail: func() {
-				s := refusals[providertest.Overloaded]
-				s.Message += providertest.LeakyText
-				send(providertest.Marshal(map[string]any{"error": s}))
-			},
-		}) {
+		if i == len(chunks)/2 && !e.Midway(e.r, e.at.model, do) {
+			return false
+		}
+		if i == len(chunks)-1 && !e.Late(e.r, e.at.model) {
 			return false
 		}
 		send(providertest.Marshal(chunk))
