@@ -747,7 +747,10 @@ type EmbedRequest struct {
 	// The texts.
 	Inputs []string `protobuf:"bytes,2,rep,name=inputs,proto3" json:"inputs,omitempty"`
 	// The length wanted, if the model can be cut; 0 means the model's own.
-	Dimensions    int32 `protobuf:"varint,3,opt,name=dimensions,proto3" json:"dimensions,omitempty"`
+	Dimensions int32 `protobuf:"varint,3,opt,name=dimensions,proto3" json:"dimensions,omitempty"`
+	// What is asked of the gateway: of the options, residency, compliance, task,
+	// user_location and include_decision count here.
+	Options       *RequestOptions `protobuf:"bytes,4,opt,name=options,proto3" json:"options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -801,6 +804,13 @@ func (x *EmbedRequest) GetDimensions() int32 {
 		return x.Dimensions
 	}
 	return 0
+}
+
+func (x *EmbedRequest) GetOptions() *RequestOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
 }
 
 // EmbedResponse holds the vectors.
@@ -2104,14 +2114,15 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	" \x01(\tR\x05cache\x12\x1e\n" +
 	"\n" +
 	"recoveries\x18\v \x01(\x05R\n" +
-	"recoveries\"\x8a\x01\n" +
+	"recoveries\"\xc8\x01\n" +
 	"\fEmbedRequest\x12 \n" +
 	"\x05model\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x05model\x12+\n" +
 	"\x06inputs\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10\x80\x10\"\x06r\x04(\x80\x80@R\x06inputs\x12+\n" +
 	"\n" +
 	"dimensions\x18\x03 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x80\x80\x04(\x00R\n" +
-	"dimensions\"\x96\x02\n" +
+	"dimensions\x12<\n" +
+	"\aoptions\x18\x04 \x01(\v2\".tollgate.router.v1.RequestOptionsR\aoptions\"\x96\x02\n" +
 	"\rEmbedResponse\x12K\n" +
 	"\n" +
 	"embeddings\x18\x01 \x03(\v2+.tollgate.router.v1.EmbedResponse.EmbeddingR\n" +
@@ -2308,46 +2319,47 @@ var file_tollgate_router_v1_router_proto_depIdxs = []int32{
 	30, // 11: tollgate.router.v1.RequestReport.guardrail_notices:type_name -> tollgate.llm.v1.GuardrailNotice
 	31, // 12: tollgate.router.v1.RequestReport.citations:type_name -> tollgate.llm.v1.Citation
 	17, // 13: tollgate.router.v1.RequestReport.decision:type_name -> tollgate.router.v1.RouteDecision
-	25, // 14: tollgate.router.v1.EmbedResponse.embeddings:type_name -> tollgate.router.v1.EmbedResponse.Embedding
-	32, // 15: tollgate.router.v1.EmbedResponse.usage:type_name -> tollgate.llm.v1.Usage
-	9,  // 16: tollgate.router.v1.EmbedResponse.report:type_name -> tollgate.router.v1.RequestReport
-	14, // 17: tollgate.router.v1.ListModelsResponse.models:type_name -> tollgate.router.v1.Model
-	27, // 18: tollgate.router.v1.ExplainRouteRequest.conversation:type_name -> tollgate.llm.v1.Conversation
-	3,  // 19: tollgate.router.v1.ExplainRouteRequest.options:type_name -> tollgate.router.v1.RequestOptions
-	17, // 20: tollgate.router.v1.ExplainRouteResponse.decision:type_name -> tollgate.router.v1.RouteDecision
-	18, // 21: tollgate.router.v1.RouteDecision.candidates:type_name -> tollgate.router.v1.RouteCandidate
-	21, // 22: tollgate.router.v1.ListTargetsResponse.targets:type_name -> tollgate.router.v1.Target
-	23, // 23: tollgate.router.v1.Target.health:type_name -> tollgate.router.v1.TargetHealth
-	22, // 24: tollgate.router.v1.Target.offerings:type_name -> tollgate.router.v1.Offering
-	1,  // 25: tollgate.router.v1.TargetHealth.state:type_name -> tollgate.router.v1.TargetHealth.State
-	33, // 26: tollgate.router.v1.TargetHealth.last_success_time:type_name -> google.protobuf.Timestamp
-	33, // 27: tollgate.router.v1.TargetHealth.last_failure_time:type_name -> google.protobuf.Timestamp
-	26, // 28: tollgate.router.v1.TargetHealth.mean_time_to_first_token:type_name -> google.protobuf.Duration
-	24, // 29: tollgate.router.v1.TargetHealth.models:type_name -> tollgate.router.v1.ModelHealth
-	2,  // 30: tollgate.router.v1.ModelHealth.circuit:type_name -> tollgate.router.v1.ModelHealth.Circuit
-	33, // 31: tollgate.router.v1.ModelHealth.retry_time:type_name -> google.protobuf.Timestamp
-	26, // 32: tollgate.router.v1.ModelHealth.p95_time_to_first_token:type_name -> google.protobuf.Duration
-	5,  // 33: tollgate.router.v1.RouterService.Generate:input_type -> tollgate.router.v1.GenerateRequest
-	7,  // 34: tollgate.router.v1.RouterService.StreamGenerate:input_type -> tollgate.router.v1.StreamGenerateRequest
-	10, // 35: tollgate.router.v1.RouterService.Embed:input_type -> tollgate.router.v1.EmbedRequest
-	12, // 36: tollgate.router.v1.RouterService.ListModels:input_type -> tollgate.router.v1.ListModelsRequest
-	15, // 37: tollgate.router.v1.RouterService.ExplainRoute:input_type -> tollgate.router.v1.ExplainRouteRequest
-	19, // 38: tollgate.router.v1.RouterService.ListTargets:input_type -> tollgate.router.v1.ListTargetsRequest
-	34, // 39: tollgate.router.v1.RouterService.RunDrill:input_type -> tollgate.router.v1.RunDrillRequest
-	35, // 40: tollgate.router.v1.RouterService.KeepDrillAlive:input_type -> tollgate.router.v1.KeepDrillAliveRequest
-	6,  // 41: tollgate.router.v1.RouterService.Generate:output_type -> tollgate.router.v1.GenerateResponse
-	8,  // 42: tollgate.router.v1.RouterService.StreamGenerate:output_type -> tollgate.router.v1.StreamGenerateResponse
-	11, // 43: tollgate.router.v1.RouterService.Embed:output_type -> tollgate.router.v1.EmbedResponse
-	13, // 44: tollgate.router.v1.RouterService.ListModels:output_type -> tollgate.router.v1.ListModelsResponse
-	16, // 45: tollgate.router.v1.RouterService.ExplainRoute:output_type -> tollgate.router.v1.ExplainRouteResponse
-	20, // 46: tollgate.router.v1.RouterService.ListTargets:output_type -> tollgate.router.v1.ListTargetsResponse
-	36, // 47: tollgate.router.v1.RouterService.RunDrill:output_type -> tollgate.router.v1.RunDrillResponse
-	37, // 48: tollgate.router.v1.RouterService.KeepDrillAlive:output_type -> tollgate.router.v1.KeepDrillAliveResponse
-	41, // [41:49] is the sub-list for method output_type
-	33, // [33:41] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	3,  // 14: tollgate.router.v1.EmbedRequest.options:type_name -> tollgate.router.v1.RequestOptions
+	25, // 15: tollgate.router.v1.EmbedResponse.embeddings:type_name -> tollgate.router.v1.EmbedResponse.Embedding
+	32, // 16: tollgate.router.v1.EmbedResponse.usage:type_name -> tollgate.llm.v1.Usage
+	9,  // 17: tollgate.router.v1.EmbedResponse.report:type_name -> tollgate.router.v1.RequestReport
+	14, // 18: tollgate.router.v1.ListModelsResponse.models:type_name -> tollgate.router.v1.Model
+	27, // 19: tollgate.router.v1.ExplainRouteRequest.conversation:type_name -> tollgate.llm.v1.Conversation
+	3,  // 20: tollgate.router.v1.ExplainRouteRequest.options:type_name -> tollgate.router.v1.RequestOptions
+	17, // 21: tollgate.router.v1.ExplainRouteResponse.decision:type_name -> tollgate.router.v1.RouteDecision
+	18, // 22: tollgate.router.v1.RouteDecision.candidates:type_name -> tollgate.router.v1.RouteCandidate
+	21, // 23: tollgate.router.v1.ListTargetsResponse.targets:type_name -> tollgate.router.v1.Target
+	23, // 24: tollgate.router.v1.Target.health:type_name -> tollgate.router.v1.TargetHealth
+	22, // 25: tollgate.router.v1.Target.offerings:type_name -> tollgate.router.v1.Offering
+	1,  // 26: tollgate.router.v1.TargetHealth.state:type_name -> tollgate.router.v1.TargetHealth.State
+	33, // 27: tollgate.router.v1.TargetHealth.last_success_time:type_name -> google.protobuf.Timestamp
+	33, // 28: tollgate.router.v1.TargetHealth.last_failure_time:type_name -> google.protobuf.Timestamp
+	26, // 29: tollgate.router.v1.TargetHealth.mean_time_to_first_token:type_name -> google.protobuf.Duration
+	24, // 30: tollgate.router.v1.TargetHealth.models:type_name -> tollgate.router.v1.ModelHealth
+	2,  // 31: tollgate.router.v1.ModelHealth.circuit:type_name -> tollgate.router.v1.ModelHealth.Circuit
+	33, // 32: tollgate.router.v1.ModelHealth.retry_time:type_name -> google.protobuf.Timestamp
+	26, // 33: tollgate.router.v1.ModelHealth.p95_time_to_first_token:type_name -> google.protobuf.Duration
+	5,  // 34: tollgate.router.v1.RouterService.Generate:input_type -> tollgate.router.v1.GenerateRequest
+	7,  // 35: tollgate.router.v1.RouterService.StreamGenerate:input_type -> tollgate.router.v1.StreamGenerateRequest
+	10, // 36: tollgate.router.v1.RouterService.Embed:input_type -> tollgate.router.v1.EmbedRequest
+	12, // 37: tollgate.router.v1.RouterService.ListModels:input_type -> tollgate.router.v1.ListModelsRequest
+	15, // 38: tollgate.router.v1.RouterService.ExplainRoute:input_type -> tollgate.router.v1.ExplainRouteRequest
+	19, // 39: tollgate.router.v1.RouterService.ListTargets:input_type -> tollgate.router.v1.ListTargetsRequest
+	34, // 40: tollgate.router.v1.RouterService.RunDrill:input_type -> tollgate.router.v1.RunDrillRequest
+	35, // 41: tollgate.router.v1.RouterService.KeepDrillAlive:input_type -> tollgate.router.v1.KeepDrillAliveRequest
+	6,  // 42: tollgate.router.v1.RouterService.Generate:output_type -> tollgate.router.v1.GenerateResponse
+	8,  // 43: tollgate.router.v1.RouterService.StreamGenerate:output_type -> tollgate.router.v1.StreamGenerateResponse
+	11, // 44: tollgate.router.v1.RouterService.Embed:output_type -> tollgate.router.v1.EmbedResponse
+	13, // 45: tollgate.router.v1.RouterService.ListModels:output_type -> tollgate.router.v1.ListModelsResponse
+	16, // 46: tollgate.router.v1.RouterService.ExplainRoute:output_type -> tollgate.router.v1.ExplainRouteResponse
+	20, // 47: tollgate.router.v1.RouterService.ListTargets:output_type -> tollgate.router.v1.ListTargetsResponse
+	36, // 48: tollgate.router.v1.RouterService.RunDrill:output_type -> tollgate.router.v1.RunDrillResponse
+	37, // 49: tollgate.router.v1.RouterService.KeepDrillAlive:output_type -> tollgate.router.v1.KeepDrillAliveResponse
+	42, // [42:50] is the sub-list for method output_type
+	34, // [34:42] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_router_v1_router_proto_init() }
