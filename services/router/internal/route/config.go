@@ -38,6 +38,12 @@ type Route struct {
 	Defaults Defaults `yaml:"defaults"`
 	// Instructions are put before the client's own.
 	Instructions Instructions `yaml:"instructions"`
+	// Hedge asks another target beside one that lets us wait.
+	Hedge Hedge `yaml:"hedge"`
+	// Recovery goes on with streams that break off.
+	Recovery Recovery `yaml:"recovery"`
+	// FailoverOn lists what leads to the next target that else would be returned.
+	FailoverOn Failovers `yaml:"failover_on"`
 }
 
 // Ref is a target in a route: its name, or a mapping.
@@ -96,6 +102,9 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 	}
 	r.Defaults.validate(v.At("defaults"))
 	r.Instructions.validate(v.At("instructions"), targets)
+	r.Hedge.validate(v.At("hedge"))
+	r.Recovery.validate(v.At("recovery"))
+	r.FailoverOn.validate(v.At("failover_on"))
 	total := 0
 	for i, ref := range r.Targets {
 		at := v.At("targets").Index(i)
