@@ -38,6 +38,8 @@ type Route struct {
 	Defaults Defaults `yaml:"defaults"`
 	// Instructions are put before the client's own.
 	Instructions Instructions `yaml:"instructions"`
+	// Cache keeps answers and gives them again; nil keeps none.
+	Cache *Cache `yaml:"cache"`
 	// Hedge asks another target beside one that lets us wait.
 	Hedge Hedge `yaml:"hedge"`
 	// Recovery goes on with streams that break off.
@@ -101,6 +103,7 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 		v.Fail("max_output_tokens", "must not be negative")
 	}
 	r.Defaults.validate(v.At("defaults"))
+	r.Cache.validate(v.At("cache"))
 	r.Instructions.validate(v.At("instructions"), targets)
 	r.Hedge.validate(v.At("hedge"))
 	r.Recovery.validate(v.At("recovery"))
