@@ -51,6 +51,9 @@ type Target struct {
 	Timeouts Timeouts `yaml:"timeouts"`
 	// Concurrency bounds how many attempts run there at once.
 	Concurrency concurrency.Config `yaml:"concurrency"`
+	// Provisioned is what the target can do for a price by the hour; nil if it is
+	// paid for by the token.
+	Provisioned *Provisioned `yaml:"provisioned"`
 	// Retries is how often a failed attempt is repeated on this target; nil means 2.
 	Retries *int `yaml:"retries"`
 }
@@ -181,6 +184,7 @@ func (t Target) Validate(v *config.Validator, known []string) {
 		}
 	}
 	t.Concurrency.Validate(v.At("concurrency"))
+	t.Provisioned.validate(v.At("provisioned"))
 	if t.Retries != nil && (*t.Retries < 0 || *t.Retries > 10) {
 		v.Fail("retries", "must be between 0 and 10")
 	}

@@ -40,6 +40,10 @@ type Route struct {
 	Instructions Instructions `yaml:"instructions"`
 	// Cache keeps answers and gives them again; nil keeps none.
 	Cache *Cache `yaml:"cache"`
+	// Sticky keeps requests that belong together on one target.
+	Sticky Sticky `yaml:"sticky"`
+	// Canary gives one target an exact share; nil for none.
+	Canary *Canary `yaml:"canary"`
 	// Hedge asks another target beside one that lets us wait.
 	Hedge Hedge `yaml:"hedge"`
 	// Recovery goes on with streams that break off.
@@ -104,6 +108,8 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 	}
 	r.Defaults.validate(v.At("defaults"))
 	r.Cache.validate(v.At("cache"))
+	r.Sticky.validate(v.At("sticky"))
+	r.Canary.validate(v.At("canary"), &r)
 	r.Instructions.validate(v.At("instructions"), targets)
 	r.Hedge.validate(v.At("hedge"))
 	r.Recovery.validate(v.At("recovery"))
@@ -120,7 +126,7 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 		}
 		r.validateRef(at, ref, targets)
 	}
-	if r.strategy() == weighted && len(r.Targets) > 0 && total == 0 {
+	if (strategies[r.strategy()].weighs || r.Sticky.On()) && len(r.Targets) > 0 && total == 0 {
 		v.Fail("targets", "all weights are 0")
 	}
 }

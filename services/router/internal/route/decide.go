@@ -9,6 +9,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/catalog"
+	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/target"
 	"github.com/tollgate/tollgate/services/router/internal/tokens"
 )
@@ -76,7 +77,11 @@ type Candidate struct {
 	// Score is the strategy's; comparable within a decision only.
 	Score float64
 
-	ref     int            // index in Route.Targets
+	ref     int // index in Route.Targets
+	monitor *health.Monitor
+	share   float64        // of its usual load; less than 1 while it comes back
+	rank    rank           // candidates of a lower rank come first, whatever the strategy
+	key     float64        // by which the strategy sorts: the greatest first
 	refused capability.Set // what of Dropped the client asked for, and the route must allow to go
 }
 
@@ -97,6 +102,9 @@ func (c *Candidate) Tokenizer() string {
 	}
 	return tokens.Tokenizer(c.Model)
 }
+
+// Monitor watches the candidate's model on its target; nil if nobody does.
+func (c *Candidate) Monitor() *health.Monitor { return c.monitor }
 
 // Place is the candidate's place in the route's list.
 func (c *Candidate) Place() int { return c.ref }
@@ -122,12 +130,13 @@ type Decision struct {
 	Confidence float64
 
 	question Question
+	outcome  outcome
 }
 
 // Candidates fills d with the targets that the rules admit, in the order of
 // the configuration, and with those that they do not.
 func (e *Entry) Candidates(q Question, d *Decision) {
-	d.Entry, d.Dialect, d.Confidence, d.question = e, q.Dialect, 0, q
+	d.Entry, d.Dialect, d.Confidence, d.question, d.outcome = e, q.Dialect, 0, q, outcome{}
 	d.Order, d.Rejected = d.Order[:0], d.Rejected[:0]
 	added := capability.None
 	if q.Needs.Has(capability.Chat) {
@@ -135,6 +144,9 @@ func (e *Entry) Candidates(q Question, d *Decision) {
 	}
 	for i := range e.targets {
 		c := e.candidate(i, &q, added)
+		if e.priced {
+			c.Cost = e.cost(&c, &q)
+		}
 		if r := objection(&c, e, &q); r != nil {
 			d.Rejected = append(d.Rejected, Rejection{c, r})
 			continue
@@ -155,7 +167,7 @@ func (e *Entry) candidate(i int, q *Question, added capability.Set) Candidate {
 	if !ok {
 		return c
 	}
-	c.Model, c.Known = upstream, e.world.Models.Find(upstream)
+	c.Model, c.Known, c.monitor = upstream, e.world.Models.Find(upstream), e.monitor(i, upstream)
 	c.Lacks = c.Target.Lacks
 	if c.Known != nil {
 		c.Lacks |= c.Known.Lacks
@@ -212,17 +224,21 @@ func (d *Decision) Err() error {
 }
 
 // Decide puts d's candidates into the order in which they are tried.
-func (d *Decision) Decide() { d.Confidence = d.Entry.strategy.order(d.Order, &d.question, true) }
+func (d *Decision) Decide() { d.arrange(true) }
 
 // Foresee is Decide without a trace: the next Decide comes to the same.
-func (d *Decision) Foresee() { d.Confidence = d.Entry.strategy.order(d.Order, &d.question, false) }
+func (d *Decision) Foresee() { d.arrange(false) }
 
 // Explain writes the decision for people.
 func (d *Decision) Explain() *routerv1.RouteDecision {
-	out := &routerv1.RouteDecision{Route: d.Entry.Model, Strategy: d.Entry.Strategy, Confidence: d.Confidence}
+	d.estimate()
+	out := &routerv1.RouteDecision{
+		Route: d.Entry.Model, Strategy: d.Entry.Strategy, Confidence: d.Confidence,
+		Task: d.outcome.task.name, Advice: d.advice(),
+	}
 	for i := range d.Order {
 		c := d.Order[i].explain()
-		c.Reason = d.Entry.strategy.reason(&d.Order[i], i)
+		c.Reason = d.reason(i)
 		c.Dropped = d.Order[i].Fields(d.Dialect)
 		out.Candidates = append(out.Candidates, c)
 	}
@@ -239,13 +255,13 @@ func (d *Decision) Reason() string {
 	if len(d.Order) == 0 {
 		return ""
 	}
-	return d.Entry.strategy.reason(&d.Order[0], 0)
+	return d.reason(0)
 }
 
 func (c *Candidate) explain() *routerv1.RouteCandidate {
 	return &routerv1.RouteCandidate{
 		Target: c.Target.Name, Provider: c.Target.Provider, Region: c.Target.Region,
-		Model: c.Model, Score: c.Score,
+		Model: c.Model, Score: c.Score, LikelyCostNanousd: max(c.Cost, 0),
 	}
 }
 

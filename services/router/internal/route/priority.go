@@ -9,13 +9,13 @@ type priorityStrategy struct{}
 
 func newPriority(*Entry) strategy { return priorityStrategy{} }
 
-func (priorityStrategy) order(candidates []Candidate, _ *Question, _ bool) float64 {
+func (priorityStrategy) order(candidates []Candidate, _ *Decision, _ bool) float64 {
 	for i := range candidates {
 		candidates[i].Score = 1 / float64(i+1)
 	}
 	return 1
 }
 
-func (priorityStrategy) reason(c *Candidate, place int) string {
-	return fmt.Sprintf("number %d in the route's list: %s", c.ref+1, ordinal(place))
+func (priorityStrategy) reason(d *Decision, place int) string {
+	return fmt.Sprintf("number %d in the route's list: %s", d.Order[place].ref+1, ordinal(place))
 }

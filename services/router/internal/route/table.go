@@ -2,11 +2,13 @@ package route
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/tollgate/tollgate/services/router/internal/catalog"
+	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/target"
 )
 
@@ -22,7 +24,19 @@ type Entry struct {
 	Route
 	targets  []*target.Target // by the index of Route.Targets
 	strategy strategy
+	kind     kind
 	world    Surroundings
+
+	monitors []*health.Monitor // by the same index; nil where the model depends on the request
+	names    []uint64          // hashes of target and model, by the same index
+	canary   int               // its index; -1 for none
+	priced   bool              // costs are needed for every decision
+	pays     bool              // some target is provisioned
+
+	dice    *dice
+	turns   turns
+	prober  prober
+	outputs outputs
 }
 
 // Surroundings are what routes look at besides the request. Without a catalogue
@@ -31,6 +45,8 @@ type Surroundings struct {
 	Targets []*target.Target
 	Models  *catalog.Catalog
 	Prices  Prices
+	// Seed makes draws repeatable; 0 takes another each time.
+	Seed uint64
 }
 
 // Prices says what requests cost.
@@ -38,6 +54,9 @@ type Prices interface {
 	// Cost is what so many tokens cost with a model, nano-USD, and whether that
 	// is known. It never waits.
 	Cost(provider, model, region string, input, output int64) (int64, bool)
+	// Learn waits until it is known what so much input costs, or that this has no
+	// price, or for ctx.
+	Learn(ctx context.Context, provider, model, region string, input int64)
 }
 
 // NewTable makes a table of routes that Validate has found good.
@@ -78,12 +97,42 @@ func newEntry(r Route, w Surroundings) (*Entry, error) {
 		}
 		e.targets = append(e.targets, w.Targets[i])
 	}
-	build, ok := strategies[r.Strategy]
+	known, ok := strategies[r.Strategy]
 	if !ok {
 		return nil, fmt.Errorf("%q is not a strategy", r.Strategy)
 	}
-	e.strategy = build(e)
+	e.kind, e.strategy, e.dice = known, known.make(e), newDice(w.Seed)
+	e.prepare()
 	return e, nil
+}
+
+// prepare looks up what is the same for all requests.
+func (e *Entry) prepare() {
+	e.monitors, e.names = make([]*health.Monitor, len(e.Targets)), make([]uint64, len(e.Targets))
+	for i, ref := range e.Targets {
+		name, t := ref.Model, e.targets[i]
+		e.names[i] = uint64(hash(0).text(ref.Name).text(ref.Model))
+		if name == "" && !isPattern(e.Model) {
+			name = e.Model
+		}
+		if upstream, ok := t.Models.Upstream(name); ok && name != "" && t.Monitors != nil {
+			e.monitors[i] = t.Monitors.Of(upstream)
+		}
+		e.pays = e.pays || t.Capacity != nil
+	}
+	e.canary = -1
+	if e.Canary != nil {
+		e.canary = indexOf(e.Targets, e.Canary.Target, e.Canary.Model)
+	}
+	e.priced = e.kind.priced || e.pays
+}
+
+// monitor is what watches a model on the i-th target; nil if nobody does.
+func (e *Entry) monitor(i int, model string) *health.Monitor {
+	if m := e.monitors[i]; m != nil || e.targets[i].Monitors == nil {
+		return m
+	}
+	return e.targets[i].Monitors.Of(model)
 }
 
 // Match finds the route of a model: an exact name before a pattern, a longer

@@ -1,57 +1,75 @@
 package route
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"sync"
 )
 
 // weighted shares requests by weight: first comes the one whose turn it is,
-// then the others by falling weight.
-const weighted = "weighted"
+// then the others by falling weight. roundRobin is the same with equal weights.
+const (
+	weighted   = "weighted"
+	roundRobin = "round-robin"
+)
 
 // weightedStrategy is smooth weighted round robin, as in nginx
 // (ngx_http_upstream_round_robin.c): every candidate gains its weight, the
 // richest is chosen and pays the sum of all. Over each cycle of that many
 // requests every candidate gets exactly its weight, well spread.
 type weightedStrategy struct {
-	weights []int
+	even    bool
+	weights []int // times fine
 
 	mu     sync.Mutex
 	credit []int // by the index of Route.Targets
 }
 
-func newWeighted(e *Entry) strategy {
-	s := &weightedStrategy{weights: make([]int, len(e.Targets)), credit: make([]int, len(e.Targets))}
+// fine is how many parts a weight has, so that a target that comes back can
+// get a part of it.
+const fine = 1000
+
+func newWeighted(e *Entry) strategy { return newTurns(e, false) }
+
+func newRoundRobin(e *Entry) strategy { return newTurns(e, true) }
+
+func newTurns(e *Entry, even bool) *weightedStrategy {
+	s := &weightedStrategy{even: even, weights: make([]int, len(e.Targets)), credit: make([]int, len(e.Targets))}
 	for i, r := range e.Targets {
-		s.weights[i] = r.Weight
+		s.weights[i] = r.Weight * fine
+		if even {
+			s.weights[i] = min(1, r.Weight) * fine
+		}
 	}
 	return s
 }
 
-func (s *weightedStrategy) order(candidates []Candidate, _ *Question, commit bool) float64 {
-	if len(candidates) == 0 {
-		return 0
+// weight is what a candidate's turns are counted by. Weights of 0 stand in a
+// rank of their own, in which they take turns as equals.
+func (s *weightedStrategy) weight(c *Candidate) int {
+	w := s.weights[c.ref]
+	if c.share < 1 {
+		w = int(float64(w) * c.share)
 	}
+	return max(1, w)
+}
+
+func (s *weightedStrategy) order(candidates []Candidate, _ *Decision, commit bool) float64 {
 	total := 0
 	for i := range candidates {
-		total += s.weights[candidates[i].ref]
+		total += s.weight(&candidates[i])
 	}
 	first := s.turn(candidates, total, commit)
 	for i := range candidates {
-		candidates[i].Score = share(s.weights[candidates[i].ref], total)
+		c := &candidates[i]
+		c.Score = 0
+		if s.weights[c.ref] > 0 {
+			c.Score = float64(s.weight(c)) / float64(total)
+		}
+		c.key = c.Score
 	}
-	chosen := candidates[first]
-	copy(candidates[1:first+1], candidates[:first])
-	candidates[0] = chosen
-	slices.SortStableFunc(candidates[1:], func(a, b Candidate) int {
-		return cmp.Compare(b.Score, a.Score)
-	})
-	if len(candidates) == 1 {
-		return 1
-	}
-	return chosen.Score
+	candidates[first].key = 2
+	sortByKey(candidates)
+	return candidates[0].Score
 }
 
 // turn finds the index of the candidate whose turn it is.
@@ -61,10 +79,7 @@ func (s *weightedStrategy) turn(candidates []Candidate, total int, commit bool) 
 	best, most := -1, 0
 	for i := range candidates {
 		ref := candidates[i].ref
-		if s.weights[ref] == 0 && total > 0 {
-			continue // only after the others
-		}
-		credit := s.credit[ref] + s.weights[ref]
+		credit := s.credit[ref] + s.weight(&candidates[i])
 		if commit {
 			s.credit[ref] = credit
 		}
@@ -78,16 +93,16 @@ func (s *weightedStrategy) turn(candidates []Candidate, total int, commit bool) 
 	return best
 }
 
-func (s *weightedStrategy) reason(c *Candidate, place int) string {
-	if place == 0 {
-		return fmt.Sprintf("its turn at weight %d, a share of %.1f %%", s.weights[c.ref], 100*c.Score)
+func (s *weightedStrategy) reason(d *Decision, place int) string {
+	c := &d.Order[place]
+	switch {
+	case s.even && place == 0:
+		return fmt.Sprintf("its turn, a share of %.1f %%", 100*c.Score)
+	case s.even:
+		return ordinal(place)
+	case place == 0:
+		return fmt.Sprintf("its turn at weight %d, a share of %.1f %%", s.weights[c.ref]/fine, 100*c.Score)
+	default:
+		return fmt.Sprintf("weight %d: %s", s.weights[c.ref]/fine, ordinal(place))
 	}
-	return fmt.Sprintf("weight %d: %s", s.weights[c.ref], ordinal(place))
-}
-
-func share(weight, total int) float64 {
-	if total == 0 {
-		return 0
-	}
-	return float64(weight) / float64(total)
 }

@@ -6,6 +6,7 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/capacity"
 	"github.com/tollgate/tollgate/services/router/internal/concurrency"
 	"github.com/tollgate/tollgate/services/router/internal/health"
 )
@@ -22,10 +23,11 @@ type Visit struct {
 
 // Pass lets one attempt through to a target.
 type Pass struct {
-	monitor *health.Monitor
-	ticket  health.Ticket
-	places  *concurrency.Limiter
-	tenant  string
+	monitor  *health.Monitor
+	ticket   health.Ticket
+	places   *concurrency.Limiter
+	tenant   string
+	capacity *capacity.Meter
 }
 
 // Admit lets an attempt in, which may have to wait for a place. An error means
@@ -45,7 +47,8 @@ func (t *Target) Admit(ctx context.Context, v Visit) (Pass, error) {
 		}
 	}
 	monitor.Begin(now)
-	return Pass{monitor: monitor, ticket: ticket, places: t.Places, tenant: v.Tenant}, nil
+	t.Capacity.Enter()
+	return Pass{monitor: monitor, ticket: ticket, places: t.Places, tenant: v.Tenant, capacity: t.Capacity}, nil
 }
 
 // Leave ends the attempt; used is how many tokens it used. It is called once.
@@ -54,6 +57,7 @@ func (p Pass) Leave(e health.End, used int64) {
 		e.Ticket = p.ticket
 		p.monitor.End(e)
 	}
+	p.capacity.Leave(e.Time, used)
 	if p.places != nil {
 		p.places.Release(p.tenant, concurrency.Sample{
 			Time: e.Time, FirstContent: e.FirstContent, Duration: e.Duration, Overloaded: e.Verdict == health.Bad || e.Verdict == health.Throttled,

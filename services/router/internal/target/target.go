@@ -6,9 +6,11 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
+	"github.com/tollgate/tollgate/services/router/internal/capacity"
 	"github.com/tollgate/tollgate/services/router/internal/concurrency"
 	"github.com/tollgate/tollgate/services/router/internal/fault"
 	"github.com/tollgate/tollgate/services/router/internal/health"
@@ -28,6 +30,8 @@ type Target struct {
 	Lacks, Wire capability.Set
 	// Monitors watch its models.
 	Monitors *health.Group
+	// Capacity measures what is used of it, if it is provisioned; else nil.
+	Capacity *capacity.Meter
 	// Places bound how many attempts it takes at once; nil sets no bound.
 	Places *concurrency.Limiter
 	// Faults is what a drill injects: whoever calls the adapter passes the
@@ -130,11 +134,12 @@ func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target) ([]*T
 		t := &Target{
 			Target: c, Dialect: kind.Dialect, also: kind.Also,
 			Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Monitors: health.NewGroup(), Places: concurrency.New(c.Concurrency),
-			Faults: &fault.Switch{},
+			Faults: &fault.Switch{}, Capacity: capacity.New(c.Provisioned, nil, time.Now()),
 		}
 		if was := old[c.Name]; was != nil {
 			t.Monitors, t.Places, t.Faults = was.Monitors, was.Places, was.Faults
 			t.Places.Configure(c.Concurrency)
+			t.Capacity = capacity.New(c.Provisioned, was.Capacity, time.Now())
 			if reflect.DeepEqual(was.Target, c) {
 				t.Adapter = was.Adapter
 			}

@@ -1,0 +1,122 @@
+package route
+
+import (
+	"cmp"
+	"slices"
+)
+
+// why says what put the first candidate first.
+type why uint8
+
+const (
+	byStrategy why = iota
+	byCanary
+	bySticky
+	byProbe
+	byTrial
+)
+
+// outcome is what a decision comes to besides its order.
+type outcome struct {
+	roll  uint64 // this decision's number of the dice
+	first why
+	task  finding
+}
+
+// arrange puts the candidates into the order in which they are tried: by rank,
+// and within a rank by the strategy.
+func (d *Decision) arrange(commit bool) {
+	e := d.Entry
+	d.outcome, d.Confidence = outcome{roll: e.dice.roll(commit)}, 0
+	if len(d.Order) == 0 {
+		return
+	}
+	e.stand(d, commit)
+	sortByRank(d.Order)
+	for from := 0; from < len(d.Order); {
+		to := from + 1
+		for to < len(d.Order) && d.Order[to].rank == d.Order[from].rank {
+			to++
+		}
+		confidence := e.strategy.order(d.Order[from:to], d, commit && from == 0)
+		if from == 0 {
+			d.Confidence = confidence
+			e.Sticky.keep(d, d.Order[:to])
+		}
+		from = to
+	}
+	e.probe(d, commit)
+	if commit && e.pays {
+		d.note()
+	}
+	if len(d.Order) == 1 || d.Order[1].rank != d.Order[0].rank || d.outcome.first != byStrategy {
+		d.Confidence = 1
+	}
+}
+
+func sortByRank(candidates []Candidate) {
+	sorted := true
+	for i := range candidates {
+		candidates[i].key = -float64(candidates[i].rank)
+		sorted = sorted && (i == 0 || candidates[i].rank >= candidates[i-1].rank)
+	}
+	if !sorted {
+		sortByKey(candidates)
+	}
+}
+
+// few is how many candidates are sorted without an allocation.
+const few = 64
+
+// sortByKey puts the greatest key first; equals keep their order. Candidates
+// are large, so it sorts their places first and moves each candidate once.
+func sortByKey(candidates []Candidate) {
+	n := len(candidates)
+	if n > few {
+		slices.SortStableFunc(candidates, func(a, b Candidate) int { return cmp.Compare(b.key, a.key) })
+		return
+	}
+	var keys [few]float64
+	var places [few]uint8
+	for i := range n {
+		key, at := candidates[i].key, i
+		for ; at > 0 && keys[at-1] < key; at-- {
+			keys[at], places[at] = keys[at-1], places[at-1]
+		}
+		keys[at], places[at] = key, uint8(i)
+	}
+	for i := range n {
+		if int(places[i]) == i {
+			continue
+		}
+		moved, to := candidates[i], i
+		for {
+			from := int(places[to])
+			places[to] = uint8(to)
+			if from == i {
+				candidates[to] = moved
+				break
+			}
+			candidates[to], to = candidates[from], from
+		}
+	}
+}
+
+// toFront moves the candidate at a place before all others.
+func toFront(candidates []Candidate, place int) {
+	if place == 0 {
+		return
+	}
+	first := candidates[place]
+	copy(candidates[1:place+1], candidates[:place])
+	candidates[0] = first
+}
+
+// clarity says how much better the best value is than the next, as a share of
+// the next: 0 if they are the same, near 1 if it is far better. Small is better.
+func clarity(best, next float64) float64 {
+	if !(next > best) || next <= 0 {
+		return 0
+	}
+	return min(1, (next-best)/next)
+}
