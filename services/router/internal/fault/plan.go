@@ -93,27 +93,29 @@ func (p *Plan) First() time.Time {
 // Struck is how many exchanges were hit.
 func (p *Plan) Struck() int64 { return p.struck.Load() }
 
-// Strike is what happens to one exchange.
-type Strike struct {
-	Latency    time.Duration
-	Blackhole  bool
-	Status     int // 0 for none
-	RetryAfter time.Duration
-	Cut        *Cut // nil for none
-}
-
-// Name says what the strike is, in a word.
-func (s Strike) Name() string {
+// Name says what the faults are, in a word.
+func (f *Faults) Name() string {
 	switch {
-	case s.Blackhole:
+	case f.Blackhole:
 		return "blackhole"
-	case s.Status != 0:
+	case len(f.Statuses) > 0:
 		return "errors"
-	case s.Cut != nil:
+	case f.Cut != nil:
 		return "cut"
 	default:
 		return "latency"
 	}
+}
+
+// Strike is what happens to one exchange.
+type Strike struct {
+	// Name says what it is, in a word.
+	Name string
+	// The rest is as in Faults.
+	Latency, RetryAfter time.Duration
+	Blackhole           bool
+	Status              int // 0 for none
+	Cut                 *Cut
 }
 
 // Strike decides what happens to an exchange that begins at now; false if
@@ -125,7 +127,9 @@ func (p *Plan) Strike(now time.Time) (Strike, bool) {
 	p.first.CompareAndSwap(0, now.UnixNano())
 	p.struck.Add(1)
 	f := &p.faults
-	return Strike{Latency: f.Latency, Blackhole: f.Blackhole, Status: p.status(), RetryAfter: f.RetryAfter, Cut: f.Cut}, true
+	return Strike{
+		Name: f.Name(), Latency: f.Latency, RetryAfter: f.RetryAfter, Blackhole: f.Blackhole, Status: p.status(), Cut: f.Cut,
+	}, true
 }
 
 // status draws one of the statuses by weight.

@@ -30,6 +30,7 @@ type Server struct {
 	routerv1.UnimplementedRouterServiceServer
 	pipeline Pipeline
 	catalog  Catalog
+	drills   Drills
 }
 
 // New makes a server.

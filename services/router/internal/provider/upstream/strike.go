@@ -35,7 +35,7 @@ func (c *Client) roundTrip(r *http.Request) (*http.Response, error) {
 // when it ends is let through to the target.
 func (c *Client) strike(r *http.Request, plan *fault.Plan, s fault.Strike) (*http.Response, error) {
 	ctx := r.Context()
-	trace.SpanFromContext(ctx).AddEvent("fault injected", trace.WithAttributes(attribute.String("tollgate.fault", s.Name())))
+	trace.SpanFromContext(ctx).AddEvent("fault injected", trace.WithAttributes(attribute.String("tollgate.fault", s.Name)))
 	wait := s.Latency
 	if s.Blackhole {
 		wait = math.MaxInt64
