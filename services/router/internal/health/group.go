@@ -2,6 +2,7 @@ package health
 
 import (
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,11 +14,17 @@ import (
 type Group struct {
 	target string
 	now    func() time.Time
+	random func() float64
 	config atomic.Pointer[Config]
 
-	mu        sync.RWMutex
-	models    map[string]*Monitor
-	observers []func(Event)
+	budget  budget
+	trickle trickle
+
+	mu         sync.Mutex                          // guards changes of what follows
+	models     atomic.Pointer[map[string]*Monitor] // never changed, only replaced
+	observers  atomic.Pointer[[]func(Event)]       // likewise
+	announcing sync.Mutex
+	failing    string // why the active check fails; empty if it does not
 }
 
 // maxModels bounds the monitors of a target whose clients may name any model;
@@ -39,9 +46,14 @@ func WithConfig(c Config) Option { return func(g *Group) { g.Configure(c) } }
 // WithClock sets the clock for what nobody passes a time to.
 func WithClock(now func() time.Time) Option { return func(g *Group) { g.now = now } }
 
+// WithRandom sets what times are lengthened by: a number from 0 to 1.
+func WithRandom(f func() float64) Option { return func(g *Group) { g.random = f } }
+
 // NewGroup makes a group that has seen nothing.
 func NewGroup(options ...Option) *Group {
-	g := &Group{models: make(map[string]*Monitor), now: time.Now}
+	g := &Group{now: time.Now, random: rand.Float64}
+	g.models.Store(&map[string]*Monitor{})
+	g.observers.Store(&[]func(Event){})
 	g.Configure(Config{})
 	for _, o := range options {
 		o(g)
@@ -49,55 +61,87 @@ func NewGroup(options ...Option) *Group {
 	return g
 }
 
-// Configure changes how the models are judged; what was seen of them stays.
-func (g *Group) Configure(c Config) { g.config.Store(&c) }
+// Configure changes how the models are judged; what was seen of them stays. A
+// breaker that is disabled lets go of what it holds back.
+func (g *Group) Configure(c Config) {
+	c = c.WithDefaults()
+	g.config.Store(&c)
+	if !c.Breaker.Disabled {
+		return
+	}
+	for _, m := range *g.models.Load() {
+		m.release("the breaker was disabled")
+	}
+}
 
 // Observe has f called with every change of state that this process saw itself.
-// It must return at once and change no monitor.
+// It must return at once and ask nothing of the monitors.
 func (g *Group) Observe(f func(Event)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.observers = append(g.observers, f)
+	all := append(slices.Clone(*g.observers.Load()), f)
+	g.observers.Store(&all)
 }
-
-// AllowRetry says whether the target may be asked once more after a failure.
-// Yes counts as a retry.
-func (g *Group) AllowRetry(time.Time) bool { return true }
 
 // Of returns the monitor of a model.
 func (g *Group) Of(model string) *Monitor {
-	g.mu.RLock()
-	m, ok := g.models[model]
-	g.mu.RUnlock()
-	if ok {
+	if m, ok := (*g.models.Load())[model]; ok {
 		return m
 	}
+	return g.add(model)
+}
+
+// Find returns the monitor of a model, or nil if nobody has asked for it yet.
+func (g *Group) Find(model string) *Monitor { return (*g.models.Load())[model] }
+
+func (g *Group) add(model string) *Monitor {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.models) >= maxModels {
+	known := maps.Clone(*g.models.Load())
+	if len(known) >= maxModels && !forgetOne(known, g.now()) {
 		model = otherModels
 	}
-	if m, ok := g.models[model]; ok {
+	if m, ok := known[model]; ok {
+		g.mu.Unlock()
 		return m
 	}
-	m = NewMonitor()
-	g.models[model] = m
+	m, failing := newMonitor(g, model), g.failing
+	known[model] = m
+	g.models.Store(&known)
+	g.mu.Unlock()
+	if failing != "" {
+		m.fail(g.now(), failing, false)
+	}
 	return m
 }
 
-// Models lists the models that were asked for, sorted.
-func (g *Group) Models() []string {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	return slices.Sorted(maps.Keys(g.models))
+// forgetOne drops the monitor that has been idle for longest, so that names that
+// clients make up do not push out the models that are used.
+func forgetOne(models map[string]*Monitor, now time.Time) bool {
+	oldest, name, found := now.Add(-time.Minute), "", false
+	for model, m := range models {
+		s := m.Seen()
+		if s.InFlight > 0 || m.State(now) != Closed {
+			continue
+		}
+		latest := s.LastSuccess
+		if s.LastFailure.After(latest) {
+			latest = s.LastFailure
+		}
+		if latest.Before(oldest) {
+			oldest, name, found = latest, model, true
+		}
+	}
+	delete(models, name)
+	return found
 }
+
+// Models lists the models that were asked for, sorted.
+func (g *Group) Models() []string { return slices.Sorted(maps.Keys(*g.models.Load())) }
 
 // Seen sums what was seen of all of them.
 func (g *Group) Seen() Seen {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
 	var sum Seen
-	for _, m := range g.models {
+	for _, m := range *g.models.Load() {
 		s := m.Seen()
 		sum.Attempts, sum.Failures, sum.InFlight = sum.Attempts+s.Attempts, sum.Failures+s.Failures, sum.InFlight+s.InFlight
 		if s.LastSuccess.After(sum.LastSuccess) {

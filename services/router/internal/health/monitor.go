@@ -3,6 +3,7 @@
 package health
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -18,47 +19,12 @@ const (
 	Good
 	// Bad: the target failed.
 	Bad
-	// Throttled: the target asks us to come back later, at End.Until.
+	// Throttled: the target asks us to come back later, at End.Until. Without
+	// that time it is Bad.
 	Throttled
 	// Denied: the target refuses our credential.
 	Denied
 )
-
-// State says whether a model is asked.
-type State uint8
-
-// The states.
-const (
-	// Closed: requests go through.
-	Closed State = iota + 1
-	// Open: none does.
-	Open
-	// HalfOpen: a few do, to see whether it works again.
-	HalfOpen
-	// Ejected: none does, for it did so much worse than the others.
-	Ejected
-	// Cooling: none does until the time that the target itself has named.
-	Cooling
-)
-
-func (s State) String() string {
-	return [...]string{"", "closed", "open", "half_open", "ejected", "cooling"}[s]
-}
-
-// Event is a change of state.
-type Event struct {
-	Target, Model string
-	From, To      State
-	// Until is when the state ends by itself; zero if it does not.
-	Until time.Time
-	// Time is when it began, and Reason says why, for people.
-	Time   time.Time
-	Reason string
-}
-
-// Ticket is what Admit gives and End brings back: it says under which state the
-// attempt was let in. The zero Ticket is that of an attempt that nobody let in.
-type Ticket uint64
 
 // End is how an attempt ended.
 type End struct {
@@ -76,55 +42,92 @@ type End struct {
 	Ticket Ticket
 }
 
-// Monitor watches one model on one target. It is safe for concurrent use.
+// waited is how long the caller waited for something to come.
+func (e *End) waited() time.Duration {
+	if e.Streamed && e.FirstContent > 0 {
+		return e.FirstContent
+	}
+	return e.Duration
+}
+
+// answered says whether waited is the time of an answer, not only the least
+// that one would have taken.
+func (e *End) answered() bool { return e.Verdict == Good || e.Streamed && e.FirstContent > 0 }
+
+// Ticket is what Admit gives and End brings back: it says under which phase of
+// the circuit the attempt was let in, so that what began before a change of
+// state is not counted after it. The zero Ticket is that of an attempt that
+// nobody let in; it counts while the circuit is closed.
+type Ticket uint64
+
+// Probe says whether the attempt tries a half-open circuit.
+func (t Ticket) Probe() bool { return phase(t).circuit() == HalfOpen }
+
+// Monitor watches one model on one target. It is safe for concurrent use. All
+// that is asked on the way of a request is read without a lock.
 type Monitor struct {
+	group *Group
+	model string
+
 	attempts, failures, inFlight atomic.Int64
 	lastSuccess, lastFailure     atomic.Int64 // UnixNano; 0 for never
 	meanFirst                    atomic.Int64 // nanoseconds; 0 for not known
+
+	phase   atomic.Uint64 // a phase
+	until   atomic.Int64  // when an open circuit turns half-open, UnixNano
+	cooling atomic.Int64  // until when the target wants to be left alone; 0 for not
+	ejected atomic.Int64  // until when the model is ejected; 0 for not
+	back    atomic.Int64  // when it came back; 0 for never away
+	streak  atomic.Int64  // failures in a row
+	recent  atomic.Uint64 // calls and failures of the window, for readers
+
+	peaks [2]peak         // of whole answers, and of first contents
+	p95s  [2]atomic.Int64 // likewise
+
+	mu        sync.Mutex // guards what follows, and every change of the circuit
+	window    window
+	spreads   [2]spread
+	circuit   circuit
+	ejections ejections
 }
 
-// NewMonitor makes a monitor that has seen nothing.
-func NewMonitor() *Monitor { return &Monitor{} }
+// NewMonitor makes a monitor of its own that has seen nothing.
+func NewMonitor() *Monitor { return NewGroup().Of("") }
 
-// Admit says whether an attempt may be made now. If so, Begin and End follow,
-// or Forgo if it is not made after all.
-func (m *Monitor) Admit(time.Time) (Ticket, bool) { return 1, true }
-
-// Forgo gives back what Admit gave: the attempt is not made.
-func (m *Monitor) Forgo(Ticket) {}
-
-// Follow takes over the state that another replica has seen, without an Event.
-func (m *Monitor) Follow(State, time.Time) {}
-
-// State says whether the model is asked.
-func (m *Monitor) State(time.Time) State { return Closed }
-
-// RetryTime is when a model that is not asked will be asked again; zero if it is.
-func (m *Monitor) RetryTime(time.Time) time.Time { return time.Time{} }
-
-// Share is how much of its usual load the model gets, from 0 to 1: less than 1
-// while it comes back.
-func (m *Monitor) Share(time.Time) float64 { return 1 }
+func newMonitor(g *Group, model string) *Monitor {
+	m := &Monitor{group: g, model: model}
+	m.phase.Store(uint64(newPhase(1, Closed)))
+	return m
+}
 
 // Begin counts an attempt that starts.
-func (m *Monitor) Begin(time.Time) {
+func (m *Monitor) Begin(now time.Time) {
 	m.attempts.Add(1)
 	m.inFlight.Add(1)
+	m.group.budget.call(now.UnixNano())
 }
 
-// End counts its end.
-func (m *Monitor) End(e End) {
+// End counts its end. If that changed the model's state, the event is returned.
+func (m *Monitor) End(e End) (Event, bool) {
 	m.inFlight.Add(-1)
+	if e.Time.IsZero() {
+		e.Time = m.group.now()
+	}
 	switch e.Verdict {
 	case Good:
 		m.lastSuccess.Store(e.Time.UnixNano())
-	case Bad:
+	case Bad, Throttled, Denied:
 		m.failures.Add(1)
 		m.lastFailure.Store(e.Time.UnixNano())
 	}
 	if e.FirstContent > 0 {
 		m.observe(int64(e.FirstContent))
 	}
+	cfg := m.group.config.Load()
+	m.mu.Lock()
+	m.measure(&e)
+	change := m.judge(&e, &cfg.Breaker)
+	return m.unlock(change)
 }
 
 // observe moves the mean by an eighth of the difference, as TCP does for round trips.
@@ -143,14 +146,6 @@ func (m *Monitor) observe(sample int64) {
 
 // InFlight is how many attempts run now.
 func (m *Monitor) InFlight() int64 { return m.inFlight.Load() }
-
-// Latency is what an answer is expected to take, or, for a stream, its first
-// content; 0 if not known.
-func (m *Monitor) Latency(time.Time, bool) time.Duration { return time.Duration(m.meanFirst.Load()) }
-
-// P95 is the time within which 95 of 100 answers, or first contents of
-// streams, come; 0 if too few have been seen.
-func (m *Monitor) P95(bool) time.Duration { return 0 }
 
 // Seen is what a monitor has seen so far.
 type Seen struct {

@@ -1,0 +1,142 @@
+package health
+
+import (
+	"fmt"
+	"time"
+)
+
+// ejections is what is remembered of them; the monitor's lock guards it.
+type ejections struct {
+	number int   // how many of late
+	ended  int64 // when the latest ended, UnixNano
+}
+
+// Judge compares models that could answer for each other. It ejects those that
+// fail often in a row, or clearly more than the others do, and lets those come
+// back whose time is over. It never ejects the last one that works, nor more
+// than the configuration allows of these peers.
+func Judge(peers []*Monitor, now time.Time) {
+	n := now.UnixNano()
+	field := survey(peers, n)
+	if !field.suspicious {
+		return
+	}
+	for _, m := range peers {
+		o := &m.group.config.Load().Outlier
+		if o.Disabled || !m.serves(n) {
+			continue
+		}
+		reason := m.worse(&field, o, n)
+		if reason == "" || field.serving < 2 || (field.ejected+1)*100 > o.MaxEjectedPercent*len(peers) {
+			continue
+		}
+		if m.eject(n, reason, o) {
+			field.ejected++
+			field.serving--
+		}
+	}
+}
+
+// field is what Judge sees of all peers.
+type field struct {
+	serving, ejected int
+	hosts            int     // how many were asked often enough to be compared
+	rates            float64 // the sum of their rates of success
+	suspicious       bool    // someone fails
+}
+
+func survey(peers []*Monitor, now int64) field {
+	var f field
+	for _, m := range peers {
+		if until := m.ejected.Load(); until != 0 && now >= until {
+			m.comeBack(now)
+		}
+		if lasts(&m.ejected, now) {
+			f.ejected++
+			continue
+		}
+		if !m.serves(now) {
+			continue
+		}
+		f.serving++
+		f.suspicious = f.suspicious || m.streak.Load() > 0
+		o := &m.group.config.Load().Outlier
+		if rate, ok := m.success(o, now); ok {
+			f.hosts++
+			f.rates += rate
+			f.suspicious = f.suspicious || rate < 1
+		}
+	}
+	return f
+}
+
+// serves says whether nothing holds the model back.
+func (m *Monitor) serves(now int64) bool {
+	return m.current().circuit() == Closed && !lasts(&m.cooling, now) && !lasts(&m.ejected, now)
+}
+
+// success is the rate of success of late, and whether it says anything.
+func (m *Monitor) success(o *Outlier, now int64) (float64, bool) {
+	recent := m.recent.Load()
+	calls, failed := recent>>32, recent&(1<<32-1)
+	latest := max(m.lastSuccess.Load(), m.lastFailure.Load())
+	if calls < uint64(o.MinRequests) || now-latest > int64(m.group.config.Load().Breaker.Window) {
+		return 0, false
+	}
+	return float64(calls-failed) / float64(calls), true
+}
+
+// worse says why the model is to be ejected; empty if it is not.
+func (m *Monitor) worse(f *field, o *Outlier, now int64) string {
+	if n := m.streak.Load(); n >= int64(o.ConsecutiveFailures) {
+		return fmt.Sprintf("%d failures in a row", n)
+	}
+	rate, ok := m.success(o, now)
+	if !ok || f.hosts < o.MinHosts {
+		return ""
+	}
+	others := (f.rates - rate) / float64(f.hosts-1)
+	if rate*100 >= others*100-float64(o.Margin) {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %% of its calls succeed, %.0f %% of its peers'", rate*100, others*100)
+}
+
+// eject takes the model out. The number of ejections, which decides how long,
+// falls by one for each EjectionTime that went well.
+func (m *Monitor) eject(now int64, reason string, o *Outlier) bool {
+	m.mu.Lock()
+	if !m.serves(now) {
+		m.mu.Unlock()
+		return false
+	}
+	e := &m.ejections
+	if well := (now - e.ended) / int64(o.EjectionTime); e.ended != 0 && well > 0 {
+		e.number = max(0, e.number-int(min(well, int64(e.number))))
+	}
+	e.number++
+	d := min(o.EjectionTime.Std()*time.Duration(e.number), o.MaxEjectionTime.Std())
+	until := now + m.group.spreadOut(d)
+	e.ended = until
+	m.ejected.Store(until)
+	m.enter(Closed) // what is under way says nothing about later
+	m.unlock(change{from: Closed, to: Ejected, now: now, until: until, reason: reason})
+	return true
+}
+
+// comeBack notes that an ejection is over.
+func (m *Monitor) comeBack(now int64) {
+	m.mu.Lock()
+	until := m.ejected.Load()
+	if until == 0 || now < until {
+		m.mu.Unlock()
+		return
+	}
+	m.ejected.Store(0)
+	m.back.Store(max(m.back.Load(), until))
+	var c change
+	if m.current().circuit() == Closed {
+		c = change{from: Ejected, to: Closed, now: now, reason: "its time is over"}
+	}
+	m.unlock(c)
+}
