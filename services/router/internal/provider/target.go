@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
 	"github.com/tollgate/tollgate/services/router/internal/concurrency"
+	"github.com/tollgate/tollgate/services/router/internal/health"
 )
 
 // Target is a provider deployment, as it stands in the configuration.
@@ -56,6 +57,9 @@ type Target struct {
 	Provisioned *Provisioned `yaml:"provisioned"`
 	// Retries is how often a failed attempt is repeated on this target; nil means 2.
 	Retries *int `yaml:"retries"`
+	// Health says how its models are judged: breaker, outlier, slow_start,
+	// retry_budget and health_check stand at the target itself.
+	Health health.Config `yaml:",inline"`
 }
 
 // AWS says with which credentials requests are signed. Without keys the default
@@ -188,6 +192,7 @@ func (t Target) Validate(v *config.Validator, known []string) {
 	if t.Retries != nil && (*t.Retries < 0 || *t.Retries > 10) {
 		v.Fail("retries", "must be between 0 and 10")
 	}
+	t.Health.Validate(v)
 }
 
 // Models maps the names that routes use to the target's own names.
