@@ -40,6 +40,8 @@ type Model struct {
 	Input []string
 	// Lacks is what it does not take, though others behind the same wire format do.
 	Lacks capability.Set
+	// Quality is how good its answers are, above 0 and at most 1; 0 if nobody says.
+	Quality float64
 	// Tokenizer is the tokenizer's name, if it is public.
 	Tokenizer string
 	// Price names the row of the price list, as provider/model; empty if it has

@@ -31,6 +31,9 @@ type Entry struct {
 	// Lacks names features that it does not take; an empty list says that it
 	// takes all.
 	Lacks []string `yaml:"lacks"`
+	// Quality is how good its answers are, above 0 and at most 1, for routes that
+	// score; 0 says nothing.
+	Quality float64 `yaml:"quality"`
 	// Tokenizer is o200k_base, cl100k_base, or empty for one that is not public.
 	Tokenizer string `yaml:"tokenizer"`
 	// Price names the row of the price list, as provider/model; empty if it has none.
@@ -79,6 +82,9 @@ func (e *Entry) validate(v *config.Validator, base *Catalog, seen map[string]boo
 	if e.Output < 0 {
 		v.Fail("output", "must not be negative")
 	}
+	if !(e.Quality >= 0 && e.Quality <= 1) {
+		v.Fail("quality", "must be above 0 and at most 1")
+	}
 	for i, name := range e.Input {
 		if !slices.Contains(modalities, name) {
 			v.At("input").Index(i).Fail("", "%q is not a modality", name).WithHelp("use %s", strings.Join(modalities, ", "))
@@ -115,6 +121,7 @@ func (e *Entry) model(known *Catalog) (*Model, error) {
 	fill(&m.Family, e.Family)
 	fill(&m.Context, e.Context)
 	fill(&m.Output, e.Output)
+	fill(&m.Quality, e.Quality)
 	fill(&m.Tokenizer, e.Tokenizer)
 	fill(&m.Price, e.Price)
 	m.Latest = e.Latest

@@ -2,6 +2,7 @@ package route
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -49,10 +50,16 @@ func (d *Decision) arrange(commit bool) {
 	if commit && e.pays {
 		d.note()
 	}
-	if len(d.Order) == 1 || d.Order[1].rank != d.Order[0].rank || d.outcome.first != byStrategy {
+	switch {
+	case d.outcome.first == byTrial:
+		d.Confidence = 0
+	case len(d.Order) == 1 || d.Order[1].rank != d.Order[0].rank || d.outcome.first != byStrategy:
 		d.Confidence = 1
 	}
 }
+
+// leads says whether candidates are those of the first rank.
+func (d *Decision) leads(candidates []Candidate) bool { return &candidates[0] == &d.Order[0] }
 
 func sortByRank(candidates []Candidate) {
 	sorted := true
@@ -112,11 +119,16 @@ func toFront(candidates []Candidate, place int) {
 	candidates[0] = first
 }
 
-// clarity says how much better the best value is than the next, as a share of
-// the next: 0 if they are the same, near 1 if it is far better. Small is better.
+// clarity says how much better the best is than the next, of values of which
+// less is better: 0 if they are the same, near 1 if it is far better, and 1 if
+// there is no other.
 func clarity(best, next float64) float64 {
-	if !(next > best) || next <= 0 {
+	switch {
+	case math.IsInf(next, 1):
+		return 1
+	case next <= best:
 		return 0
+	default:
+		return (next - best) / next
 	}
-	return min(1, (next-best)/next)
 }

@@ -42,6 +42,12 @@ type Route struct {
 	Cache *Cache `yaml:"cache"`
 	// Sticky keeps requests that belong together on one target.
 	Sticky Sticky `yaml:"sticky"`
+	// UseCase is what the route is for: it chooses what counts under the strategy
+	// score, which Score says itself; nil leaves that to UseCase.
+	UseCase string `yaml:"use_case"`
+	Score   *Score `yaml:"score"`
+	// Tasks are the targets for what requests may be for, by the task's name.
+	Tasks map[string]Task `yaml:"tasks"`
 	// Canary gives one target an exact share; nil for none.
 	Canary *Canary `yaml:"canary"`
 	// Hedge asks another target beside one that lets us wait.
@@ -62,6 +68,9 @@ type Ref struct {
 	// Weight is the target's share under strategies that share; 1 if not given.
 	// With 0 it is tried only after the others.
 	Weight int `yaml:"weight"`
+	// Quality is how good its answers are, above 0 and at most 1, for the strategy
+	// score; 0 takes what the catalogue says.
+	Quality float64 `yaml:"quality"`
 }
 
 // UnmarshalConfig reads a name or a mapping.
@@ -110,6 +119,9 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 	r.Cache.validate(v.At("cache"))
 	r.Sticky.validate(v.At("sticky"))
 	r.Canary.validate(v.At("canary"), &r)
+	validateUseCase(v, r.UseCase)
+	r.Score.validate(v.At("score"))
+	r.validateTasks(v)
 	r.Instructions.validate(v.At("instructions"), targets)
 	r.Hedge.validate(v.At("hedge"))
 	r.Recovery.validate(v.At("recovery"))
@@ -120,6 +132,9 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 		total += max(0, ref.Weight)
 		if ref.Weight < 0 || ref.Weight > maxWeight {
 			at.Fail("weight", "must be from 0 to %d", maxWeight)
+		}
+		if !(ref.Quality >= 0 && ref.Quality <= 1) {
+			at.Fail("quality", "must be above 0 and at most 1")
 		}
 		if slices.Index(r.Targets, ref) != i {
 			at.Fail("name", "%q stands twice in this route", ref.Name)

@@ -35,10 +35,17 @@ type kind struct {
 
 // strategies holds each strategy by its name in the configuration.
 var strategies = map[string]kind{
-	priority:   {make: newPriority},
-	weighted:   {make: newWeighted, weighs: true, scales: true},
-	roundRobin: {make: newRoundRobin, weighs: true, scales: true},
-	random:     {make: newRandom, weighs: true, scales: true},
+	priority:     {make: newPriority},
+	weighted:     {make: newWeighted, weighs: true, scales: true},
+	roundRobin:   {make: newRoundRobin, weighs: true, scales: true},
+	random:       {make: newRandom, weighs: true, scales: true},
+	leastLatency: {make: newLeastLatency, weighs: true},
+	leastBusy:    {make: newLeastBusy, weighs: true},
+	lowestCost:   {make: newLowestCost, priced: true},
+	cascade:      {make: newCascade, priced: true},
+	score:        {make: newScore, priced: true},
+	latestModel:  {make: newLatestModel},
+	byTask:       {make: newByTask},
 }
 
 // Strategies lists the names of strategies.
