@@ -110,6 +110,9 @@ func (r *Runner) begin(ctx context.Context, job *Job, operation string, c route.
 		return nil, err
 	}
 	a.outer, a.spans[0] = observe.StartAttempt(ctx, number, c.Target.Name)
+	if pass.Probe() {
+		observe.MarkProbe(a.spans[0])
+	}
 	client, span := observe.StartCall(a.outer, a.call())
 	a.spans[1] = span
 	a.ctx, a.cancel = context.WithCancelCause(c.Target.Faults.Context(client))
@@ -145,9 +148,14 @@ func (a *Attempt) End(end End) {
 		first = a.FirstContent.Sub(a.StartTime)
 	}
 	a.ledger.End(a.outer, a, end)
-	a.pass.Leave(health.End{
-		Verdict: verdict(end), Time: a.EndTime, Duration: a.EndTime.Sub(a.StartTime), FirstContent: first, Streamed: a.Streamed,
+	verdict, until := judge(end, a.EndTime)
+	event, changed := a.pass.Leave(health.End{
+		Verdict: verdict, Until: until,
+		Time: a.EndTime, Duration: a.EndTime.Sub(a.StartTime), FirstContent: first, Streamed: a.Streamed,
 	}, tokens.Total(a.answer.Usage))
+	if changed {
+		observe.MarkCircuit(a.spans[0], event)
+	}
 	a.Written.Release()
 	a.answer.Outcome, a.answer.Err = end.Outcome, end.Err
 	a.answer.FirstContent, a.answer.Duration = first, a.EndTime.Sub(a.StartTime)
@@ -162,14 +170,25 @@ func (a *Attempt) Ended() bool { return a == nil || a.ended }
 // SetUsage tells telemetry what the ledger wrote down.
 func (a *Attempt) SetUsage(u *llmv1.Usage) { a.answer.Usage = u }
 
-func verdict(end End) health.Verdict {
+// judge says what an end says about the target, and when one that limits us
+// wants to be asked again.
+func judge(end End, now time.Time) (v health.Verdict, until time.Time) {
 	switch {
 	case end.Outcome == billingv1.Outcome_OUTCOME_SUCCEEDED, end.Outcome == billingv1.Outcome_OUTCOME_BLOCKED:
-		return health.Good
-	case end.Outcome == billingv1.Outcome_OUTCOME_FAILED && blames(end.Err):
-		return health.Bad
+		return health.Good, until
+	case end.Outcome != billingv1.Outcome_OUTCOME_FAILED || !blames(end.Err):
+		return health.Neutral, until
+	}
+	switch e := errs.From(end.Err); e.Reason {
+	case llmv1.ErrorReason_ERROR_REASON_PROVIDER_AUTH:
+		return health.Denied, until
+	case llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED:
+		if e.RetryAfter > 0 {
+			until = now.Add(e.RetryAfter)
+		}
+		return health.Throttled, until
 	default:
-		return health.Neutral
+		return health.Bad, until
 	}
 }
 

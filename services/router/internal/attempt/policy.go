@@ -59,7 +59,8 @@ func blames(err error) bool {
 		return false
 	}
 	switch e.Reason {
-	case llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED, llmv1.ErrorReason_ERROR_REASON_CONTEXT_EXCEEDED:
+	case llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED, llmv1.ErrorReason_ERROR_REASON_CONTEXT_EXCEEDED,
+		llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND: // clients can make up names of models
 		return false
 	}
 	return stepAfter(e) != stop

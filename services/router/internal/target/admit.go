@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
-	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/capacity"
 	"github.com/tollgate/tollgate/services/router/internal/concurrency"
 	"github.com/tollgate/tollgate/services/router/internal/health"
@@ -19,6 +17,11 @@ type Visit struct {
 	Tenant string
 	// Tokens is the most that it may use.
 	Tokens int64
+	// Degraded says that no other target is left for the request, so that this
+	// one is asked although its circuit is open, now and then.
+	Degraded bool
+	// Patience is how long it may wait for a target that wants to be left alone.
+	Patience time.Duration
 }
 
 // Pass lets one attempt through to a target.
@@ -34,11 +37,10 @@ type Pass struct {
 // that it must not be made: the target is not at fault, and nothing was sent.
 // Leave follows a success.
 func (t *Target) Admit(ctx context.Context, v Visit) (Pass, error) {
-	monitor, now := t.Monitors.Of(v.Model), time.Now()
-	ticket, ok := monitor.Admit(now)
-	if !ok {
-		return Pass{}, errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "the circuit of the target is open").
-			WithRetryAfter(monitor.RetryTime(now).Sub(now))
+	monitor := t.Monitors.Of(v.Model)
+	ticket, err := t.enter(ctx, monitor, v)
+	if err != nil {
+		return Pass{}, err
 	}
 	if t.Places != nil {
 		if err := t.Places.Acquire(ctx, v.Tenant); err != nil {
@@ -46,16 +48,20 @@ func (t *Target) Admit(ctx context.Context, v Visit) (Pass, error) {
 			return Pass{}, err
 		}
 	}
-	monitor.Begin(now)
+	monitor.Begin(time.Now())
 	t.Capacity.Enter()
 	return Pass{monitor: monitor, ticket: ticket, places: t.Places, tenant: v.Tenant, capacity: t.Capacity}, nil
 }
 
-// Leave ends the attempt; used is how many tokens it used. It is called once.
-func (p Pass) Leave(e health.End, used int64) {
+// Probe says whether the attempt tries a half-open circuit.
+func (p Pass) Probe() bool { return p.ticket.Probe() }
+
+// Leave ends the attempt; used is how many tokens it used. It is called once. If
+// the end changed the state of the model, the event is returned.
+func (p Pass) Leave(e health.End, used int64) (event health.Event, changed bool) {
 	if p.monitor != nil {
 		e.Ticket = p.ticket
-		p.monitor.End(e)
+		event, changed = p.monitor.End(e)
 	}
 	p.capacity.Leave(e.Time, used)
 	if p.places != nil {
@@ -63,4 +69,5 @@ func (p Pass) Leave(e health.End, used int64) {
 			Time: e.Time, FirstContent: e.FirstContent, Duration: e.Duration, Overloaded: e.Verdict == health.Bad || e.Verdict == health.Throttled,
 		})
 	}
+	return event, changed
 }

@@ -4,7 +4,6 @@ package target
 import (
 	"fmt"
 	"io"
-	"reflect"
 	"slices"
 	"time"
 
@@ -40,6 +39,7 @@ type Target struct {
 
 	also       []string
 	discoverer provider.Discoverer
+	checks     *checks // nil for none
 }
 
 // Kind is a provider that targets may have.
@@ -82,20 +82,34 @@ func (t *Target) Offerings() []provider.Offering {
 	return t.discoverer.Offerings()
 }
 
-// Retire ends what the adapters do by themselves that served before and do not
-// now. Requests under way are not disturbed.
+// Retire ends what targets do by themselves that served before and do not now. Requests under way are not disturbed.
 func Retire(before, now []*Target) {
 	used := make(map[io.Closer]bool, len(now))
 	for _, t := range now {
-		if c, ok := t.Adapter.(io.Closer); ok {
+		for _, c := range t.closers() {
 			used[c] = true
 		}
 	}
 	for _, t := range before {
-		if c, ok := t.Adapter.(io.Closer); ok && !used[c] {
-			_ = c.Close() // drops idle connections; what is left goes by itself
+		for _, c := range t.closers() {
+			if !used[c] {
+				_ = c.Close() // drops idle connections; what is left goes by itself
+			}
 		}
 	}
+}
+
+// closers are what the target does by itself: checks before the adapter that
+// they use.
+func (t *Target) closers() []io.Closer {
+	var all []io.Closer
+	if t.checks != nil {
+		all = append(all, t.checks)
+	}
+	if c, ok := t.Adapter.(io.Closer); ok {
+		all = append(all, c)
+	}
+	return all
 }
 
 // wire is what a target's wire format cannot express, but for what its quirks add.
@@ -118,8 +132,8 @@ func wire(dialect string, q provider.Quirks) capability.Set {
 
 // Build makes the targets of a configuration. One whose configuration is the
 // same as before keeps its adapter, with its connections, and its monitors; a
-// changed one keeps its monitors only.
-func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target) ([]*Target, error) {
+// changed one keeps its monitors only. Observers are told of changes of state.
+func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target, observers ...func(health.Event)) ([]*Target, error) {
 	old := make(map[string]*Target, len(before))
 	for _, t := range before {
 		old[t.Name] = t
@@ -133,14 +147,16 @@ func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target) ([]*T
 		c.Timeouts = c.Timeouts.WithDefaults()
 		t := &Target{
 			Target: c, Dialect: kind.Dialect, also: kind.Also,
-			Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Monitors: health.NewGroup(), Places: concurrency.New(c.Concurrency),
+			Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Places: concurrency.New(c.Concurrency),
 			Faults: &fault.Switch{}, Capacity: capacity.New(c.Provisioned, nil, time.Now()),
 		}
-		if was := old[c.Name]; was != nil {
-			t.Monitors, t.Places, t.Faults = was.Monitors, was.Places, was.Faults
+		was := old[c.Name]
+		t.watch(was, observers)
+		if was != nil {
+			t.Places, t.Faults = was.Places, was.Faults
 			t.Places.Configure(c.Concurrency)
 			t.Capacity = capacity.New(c.Provisioned, was.Capacity, time.Now())
-			if reflect.DeepEqual(was.Target, c) {
+			if sameButHealth(was.Target, c) {
 				t.Adapter = was.Adapter
 			}
 		}
@@ -153,6 +169,9 @@ func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target) ([]*T
 		}
 		t.discoverer, _ = t.Adapter.(provider.Discoverer)
 		built = append(built, t)
+	}
+	for _, t := range built { // only now, so that a fault above leaves nothing running
+		t.check(old[t.Name])
 	}
 	return built, nil
 }

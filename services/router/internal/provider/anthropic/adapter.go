@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
@@ -34,6 +35,7 @@ type Adapter struct {
 var (
 	_ provider.Adapter      = (*Adapter)(nil)
 	_ provider.TokenCounter = (*Adapter)(nil)
+	_ provider.Prober       = (*Adapter)(nil)
 )
 
 // New makes the adapter of a target; it is a provider.Factory.
@@ -133,6 +135,16 @@ func (a *Adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reade
 // Embed implements provider.Adapter: the provider has no embeddings.
 func (a *Adapter) Embed(context.Context, *provider.EmbedRequest) (*provider.Embeddings, error) {
 	return nil, errs.New(llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED, "the provider has no embeddings")
+}
+
+// Probe implements provider.Prober.
+func (a *Adapter) Probe(ctx context.Context, model string) error {
+	path := "/v1/models?limit=1"
+	if model != "" {
+		path = "/v1/models/" + url.PathEscape(model)
+	}
+	_, err := a.Get(ctx, path)
+	return err
 }
 
 // CountTokens implements provider.TokenCounter.

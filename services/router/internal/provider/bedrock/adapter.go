@@ -11,6 +11,7 @@ import (
 	"github.com/aws/smithy-go/encoding/httpbinding"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/provider/awsauth"
 	"github.com/tollgate/tollgate/services/router/internal/provider/upstream"
@@ -43,6 +44,7 @@ var (
 	_ provider.Adapter      = (*Adapter)(nil)
 	_ provider.TokenCounter = (*Adapter)(nil)
 	_ provider.Discoverer   = (*Adapter)(nil)
+	_ provider.Prober       = (*Adapter)(nil)
 	_ io.Closer             = (*Adapter)(nil)
 )
 
@@ -80,6 +82,19 @@ func (a *Adapter) Close() error {
 		a.catalog.close()
 	}
 	return a.Client.Close()
+}
+
+// Probe implements provider.Prober: the control plane is asked, if there is one.
+func (a *Adapter) Probe(ctx context.Context, model string) error {
+	if a.catalog == nil {
+		return errs.New(llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED, "the target has no control plane")
+	}
+	path := modelsPath
+	if model != "" {
+		path += "/" + httpbinding.EscapePath(model, true)
+	}
+	_, err := a.catalog.source.Get(ctx, path)
+	return err
 }
 
 // place is the address of something to do with a model. Its name is escaped as

@@ -17,6 +17,9 @@ const (
 	maxPages = 20
 )
 
+// modelsPath is where the control plane lists models.
+const modelsPath = "/foundation-models"
+
 // summary is a model as the control plane describes it.
 type summary struct {
 	ModelID   string    `json:"modelId"`
@@ -45,7 +48,7 @@ type profile struct {
 // fetch asks the control plane what its region offers. Profiles may be
 // forbidden where models are not; then nothing is known of them.
 func fetch(ctx context.Context, s source, region string) (*listing, error) {
-	raw, err := s.Get(ctx, "/foundation-models")
+	raw, err := s.Get(ctx, modelsPath)
 	if err != nil {
 		return nil, err
 	}

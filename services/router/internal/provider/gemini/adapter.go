@@ -61,7 +61,26 @@ func New(t provider.Target) (provider.Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Adapter{Client: client, place: func(model string) string { return "/" + resource(model) }}, nil
+	return &api{&Adapter{Client: client, place: func(model string) string { return "/" + resource(model) }}}, nil
+}
+
+// api is the adapter for the Gemini API, which lists its models; Vertex AI does
+// not list those of a location.
+type api struct{ *Adapter }
+
+var (
+	_ provider.TokenCounter = (*api)(nil)
+	_ provider.Prober       = (*api)(nil)
+)
+
+// Probe implements provider.Prober.
+func (a *api) Probe(ctx context.Context, model string) error {
+	path := "/models?pageSize=1"
+	if model != "" {
+		path = a.place(model)
+	}
+	_, err := a.Get(ctx, path)
+	return err
 }
 
 // versioned adds the API's version to an address that does not end with one.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/provider/upstream"
@@ -35,12 +36,16 @@ type Adapter struct {
 	path func(operation, model string) string
 }
 
-var _ provider.Adapter = (*Adapter)(nil)
+var (
+	_ provider.Adapter = (*Adapter)(nil)
+	_ provider.Prober  = (*Adapter)(nil)
+)
 
 // The operations, as OpenAI names them.
 const (
 	chat       = "/chat/completions"
 	embeddings = "/embeddings"
+	models     = "/models"
 )
 
 // NewOpenAI makes the adapter of OpenAI itself; it is a provider.Factory. It
@@ -129,6 +134,16 @@ func (a *Adapter) Embed(ctx context.Context, r *provider.EmbedRequest) (*provide
 		return nil, err
 	}
 	return openai.DecodeEmbeddings(answer, len(r.Inputs))
+}
+
+// Probe implements provider.Prober.
+func (a *Adapter) Probe(ctx context.Context, model string) error {
+	path := models
+	if model != "" {
+		path += "/" + url.PathEscape(model)
+	}
+	_, err := a.Get(ctx, a.path(path, ""))
+	return err
 }
 
 // render writes the request: from the client's own bytes if they are in this format.

@@ -21,6 +21,7 @@ const azureScope = "https://cognitiveservices.azure.com/.default"
 
 // Paths of a resource below its address.
 const (
+	azureResource    = "/openai"
 	azureV1          = "/openai/v1"
 	azureDeployments = "/openai/deployments/"
 )
@@ -56,6 +57,9 @@ func azurePath(version string) func(operation, model string) string {
 	}
 	query := "?api-version=" + url.QueryEscape(version)
 	return func(operation, model string) string {
+		if operation == models {
+			return azureResource + operation + query
+		}
 		return azureDeployments + url.PathEscape(model) + operation + query
 	}
 }

@@ -36,6 +36,9 @@ func ValidateAzure(t provider.Target, v *config.Validator) {
 	if t.APIVersion != "" && !versions.MatchString(t.APIVersion) {
 		v.Fail("api_version", "must be a date such as 2024-10-21, or empty for the v1 API")
 	}
+	if t.Health.Check.Model != "" {
+		v.Fail("health_check.model", "cannot be checked: Azure lists no deployments").WithHelp("leave it out to check the resource")
+	}
 	key := !t.APIKey.IsZero() || t.APIKeyFile != ""
 	if a := t.Azure; !a.ClientSecret.IsZero() {
 		if key {
