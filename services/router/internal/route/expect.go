@@ -51,12 +51,16 @@ func (e *Entry) expected(q *Question) int64 {
 }
 
 // cost is what a candidate is expected to cost, nano-USD; -1 if that is not known.
-func (e *Entry) cost(c *Candidate, q *Question) int64 {
-	if e.world.Prices == nil || c.Model == "" {
-		return -1
+func (e *Entry) cost(c *Candidate, q *Question) (cost int64) {
+	known := false
+	switch rate := e.rates[c.ref]; {
+	case c.Model == "" || e.world.Prices == nil:
+	case rate != nil:
+		cost, known = rate.Cost(q.Input, e.expected(q))
+	default:
+		cost, known = e.world.Prices.Cost(c.Target.Provider, c.Model, c.Target.Region, q.Input, e.expected(q))
 	}
-	cost, ok := e.world.Prices.Cost(c.Target.Provider, c.Model, c.Target.Region, q.Input, e.expected(q))
-	if !ok {
+	if !known {
 		return -1
 	}
 	return cost

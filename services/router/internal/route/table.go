@@ -28,6 +28,7 @@ type Entry struct {
 	world    Surroundings
 
 	monitors []*health.Monitor // by the same index; nil where the model depends on the request
+	rates    []Rate            // likewise, and nil without prices
 	names    []uint64          // hashes of target and model, by the same index
 	canary   int               // its index; -1 for none
 	priced   bool              // costs are needed for every decision
@@ -54,9 +55,16 @@ type Prices interface {
 	// Cost is what so many tokens cost with a model, nano-USD, and whether that
 	// is known. It never waits.
 	Cost(provider, model, region string, input, output int64) (int64, bool)
+	// Of is Cost for one model, for those who ask often.
+	Of(provider, model, region string) Rate
 	// Learn waits until it is known what so much input costs, or that this has no
 	// price, or for ctx.
 	Learn(ctx context.Context, provider, model, region string, input int64)
+}
+
+// Rate is what one model costs; see Prices.Cost.
+type Rate interface {
+	Cost(input, output int64) (int64, bool)
 }
 
 // NewTable makes a table of routes that Validate has found good.
@@ -108,15 +116,16 @@ func newEntry(r Route, w Surroundings) (*Entry, error) {
 
 // prepare looks up what is the same for all requests.
 func (e *Entry) prepare() {
-	e.monitors, e.names = make([]*health.Monitor, len(e.Targets)), make([]uint64, len(e.Targets))
+	n := len(e.Targets)
+	e.monitors, e.rates, e.names = make([]*health.Monitor, n), make([]Rate, n), make([]uint64, n)
 	for i, ref := range e.Targets {
 		name, t := ref.Model, e.targets[i]
 		e.names[i] = uint64(hash(0).text(ref.Name).text(ref.Model))
 		if name == "" && !isPattern(e.Model) {
 			name = e.Model
 		}
-		if upstream, ok := t.Models.Upstream(name); ok && name != "" && t.Monitors != nil {
-			e.monitors[i] = t.Monitors.Of(upstream)
+		if upstream, ok := t.Models.Upstream(name); ok && name != "" {
+			e.attach(i, upstream)
 		}
 		e.pays = e.pays || t.Capacity != nil
 	}
@@ -125,6 +134,17 @@ func (e *Entry) prepare() {
 		e.canary = indexOf(e.Targets, e.Canary.Target, e.Canary.Model)
 	}
 	e.priced = e.kind.priced || e.pays
+}
+
+// attach finds what watches and prices the only model of the i-th target.
+func (e *Entry) attach(i int, model string) {
+	t := e.targets[i]
+	if t.Monitors != nil {
+		e.monitors[i] = t.Monitors.Of(model)
+	}
+	if e.world.Prices != nil {
+		e.rates[i] = e.world.Prices.Of(t.Provider, model, t.Region)
+	}
 }
 
 // monitor is what watches a model on the i-th target; nil if nobody does.
