@@ -18,6 +18,7 @@ type commands struct {
 	Keys   keysCommands  `cmd:"" help:"Create, list and revoke virtual keys."`
 	Rag    ragCommands   `cmd:"" help:"Ingest documents and search them."`
 	Usage  usageCommands `cmd:"" help:"Report usage and cost from the ledger."`
+	Drill  drillCommand  `cmd:"" help:"Make targets fail on purpose, and report how the gateway copes."`
 	Config configCommand `cmd:"" help:"Check a configuration file."`
 
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a gRPC server for its health, for container health checks."`

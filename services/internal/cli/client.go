@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,8 @@ type connection struct {
 	URL     string `help:"Address of the HTTP edge." default:"http://127.0.0.1:8080" env:"TOLLGATE_URL"`
 	Key     string `help:"Virtual key; by default the one in <data>/admin.key." env:"TOLLGATE_API_KEY"`
 	DataDir string `help:"Data folder in which to look for admin.key." default:"./tollgate-data" env:"TOLLGATE_DATA_DIR"`
+
+	client *http.Client // nil for the usual one
 }
 
 var errNoKey = errors.New("no key: pass --key, set TOLLGATE_API_KEY, or run in the folder where tollgate serve keeps tollgate-data/admin.key")
@@ -75,7 +78,7 @@ func (c connection) send(ctx context.Context, method, path string, body io.Reade
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := cmp.Or(c.client, http.DefaultClient).Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("reach Tollgate (is tollgate serve running?): %w", err)
 	}
