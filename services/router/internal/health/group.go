@@ -91,6 +91,14 @@ func (g *Group) Of(model string) *Monitor {
 	return g.add(model)
 }
 
+// Keep is Of for a model that the configuration names: its monitor stays for
+// good, and whoever holds it holds the right one.
+func (g *Group) Keep(model string) *Monitor {
+	m := g.Of(model)
+	m.kept.Store(true)
+	return m
+}
+
 // Find returns the monitor of a model, or nil if nobody has asked for it yet.
 func (g *Group) Find(model string) *Monitor { return (*g.models.Load())[model] }
 
@@ -120,7 +128,7 @@ func forgetOne(models map[string]*Monitor, now time.Time) bool {
 	oldest, name, found := now.Add(-time.Minute), "", false
 	for model, m := range models {
 		s := m.Seen()
-		if s.InFlight > 0 || m.State(now) != Closed {
+		if m.kept.Load() || s.InFlight > 0 || m.State(now) != Closed {
 			continue
 		}
 		latest := s.LastSuccess

@@ -68,6 +68,7 @@ func (t Ticket) Probe() bool { return phase(t).circuit() == HalfOpen }
 type Monitor struct {
 	group *Group
 	model string
+	kept  atomic.Bool
 
 	attempts, failures, inFlight atomic.Int64
 	lastSuccess, lastFailure     atomic.Int64 // UnixNano; 0 for never

@@ -11,29 +11,20 @@ type ejections struct {
 	ended  int64 // when the latest ended, UnixNano
 }
 
-// Judge compares models that could answer for each other. It ejects those that
-// fail often in a row, or clearly more than the others do, and lets those come
-// back whose time is over. It never ejects the last one that works, nor more
-// than the configuration allows of these peers.
-func Judge(peers []*Monitor, now time.Time) {
+// Judge compares models that could answer for each other, and says into states
+// what each counts as among them. It ejects those that fail often in a row, or
+// clearly more than the others do, and lets those come back whose time is over.
+// It never ejects the last one that works, nor more than the configuration
+// allows of these peers; where others have ejected more, or no other is left,
+// ejected ones count as Closed, the first to come back first.
+func Judge(peers []*Monitor, states []State, now time.Time) {
 	n := now.UnixNano()
-	field := survey(peers, n)
-	if !field.suspicious {
-		return
+	f := survey(peers, states, now)
+	if f.suspicious {
+		f.ejectWorst(peers, states, n)
 	}
-	for _, m := range peers {
-		o := &m.group.config.Load().Outlier
-		if o.Disabled || !m.serves(n) {
-			continue
-		}
-		reason := m.worse(&field, o, n)
-		if reason == "" || field.serving < 2 || (field.ejected+1)*100 > o.MaxEjectedPercent*len(peers) {
-			continue
-		}
-		if m.eject(n, reason, o) {
-			field.ejected++
-			field.serving--
-		}
+	if f.ejected > 0 {
+		f.readmit(peers, states)
 	}
 }
 
@@ -45,29 +36,67 @@ type field struct {
 	suspicious       bool    // someone fails
 }
 
-func survey(peers []*Monitor, now int64) field {
+func survey(peers []*Monitor, states []State, now time.Time) field {
 	var f field
-	for _, m := range peers {
-		if until := m.ejected.Load(); until != 0 && now >= until {
-			m.comeBack(now)
+	n := now.UnixNano()
+	for i, m := range peers {
+		if until := m.ejected.Load(); until != 0 && n >= until {
+			m.comeBack(n)
 		}
-		if lasts(&m.ejected, now) {
+		states[i] = m.State(now)
+		switch states[i] {
+		case Ejected:
 			f.ejected++
 			continue
-		}
-		if !m.serves(now) {
+		case HalfOpen:
+			f.serving++
+			continue
+		case Open, Cooling:
 			continue
 		}
 		f.serving++
 		f.suspicious = f.suspicious || m.streak.Load() > 0
 		o := &m.group.config.Load().Outlier
-		if rate, ok := m.success(o, now); ok {
+		if rate, ok := m.success(o, n); ok {
 			f.hosts++
 			f.rates += rate
 			f.suspicious = f.suspicious || rate < 1
 		}
 	}
 	return f
+}
+
+func (f *field) ejectWorst(peers []*Monitor, states []State, now int64) {
+	for i, m := range peers {
+		o := &m.group.config.Load().Outlier
+		if o.Disabled || states[i] != Closed || f.serving < 2 || (f.ejected+1)*100 > o.MaxEjectedPercent*len(peers) {
+			continue
+		}
+		if reason := m.worse(f, o, now); reason != "" && m.eject(now, reason, o) {
+			states[i] = Ejected
+			f.ejected++
+			f.serving--
+		}
+	}
+}
+
+// readmit lets ejected ones count as closed as long as too many are out.
+func (f *field) readmit(peers []*Monitor, states []State) {
+	for {
+		first := -1
+		for i, m := range peers {
+			percent := m.group.config.Load().Outlier.MaxEjectedPercent
+			if states[i] == Ejected && (f.serving == 0 || f.ejected*100 > percent*len(peers)) &&
+				(first < 0 || m.ejected.Load() < peers[first].ejected.Load()) {
+				first = i
+			}
+		}
+		if first < 0 {
+			return
+		}
+		states[first] = Closed
+		f.ejected--
+	}
 }
 
 // serves says whether nothing holds the model back.

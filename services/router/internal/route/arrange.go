@@ -32,6 +32,10 @@ func (d *Decision) arrange(commit bool) {
 	if len(d.Order) == 0 {
 		return
 	}
+	if d.Degraded {
+		d.soonest()
+		return
+	}
 	e.stand(d, commit)
 	sortByRank(d.Order)
 	for from := 0; from < len(d.Order); {

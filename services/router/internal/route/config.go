@@ -56,6 +56,9 @@ type Route struct {
 	Recovery Recovery `yaml:"recovery"`
 	// FailoverOn lists what leads to the next target that else would be returned.
 	FailoverOn Failovers `yaml:"failover_on"`
+	// WhenUnhealthy says what happens when no target is healthy: degraded, the
+	// default, asks them with a few requests a second, refuse asks none.
+	WhenUnhealthy string `yaml:"when_unhealthy"`
 }
 
 // Ref is a target in a route: its name, or a mapping.
@@ -118,6 +121,7 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 	r.Defaults.validate(v.At("defaults"))
 	r.Cache.validate(v.At("cache"))
 	r.Sticky.validate(v.At("sticky"))
+	validateWhenUnhealthy(v, r.WhenUnhealthy)
 	r.Canary.validate(v.At("canary"), &r)
 	validateUseCase(v, r.UseCase)
 	r.Score.validate(v.At("score"))

@@ -76,6 +76,9 @@ type Candidate struct {
 	Cost int64
 	// Score is the strategy's; comparable within a decision only.
 	Score float64
+	// Degraded says that it is a candidate although it is not healthy, for no
+	// other is.
+	Degraded bool
 
 	ref     int // index in Route.Targets
 	monitor *health.Monitor
@@ -113,6 +116,7 @@ func (c *Candidate) Place() int { return c.ref }
 type Rejection struct {
 	Candidate
 	rule *rule
+	wait time.Duration // until it is asked again, if that is why
 }
 
 // Decision is what was decided. It can be used again for the next request.
@@ -128,7 +132,12 @@ type Decision struct {
 	// Confidence says how clear the choice of the first was: 1 for a fixed
 	// order or a single candidate, else its share.
 	Confidence float64
+	// Degraded says that no target is healthy, and the route wants an answer
+	// nevertheless.
+	Degraded bool
 
+	peers    []*health.Monitor // of Order, for weed
+	states   []health.State
 	question Question
 	outcome  outcome
 }
@@ -148,11 +157,12 @@ func (e *Entry) Candidates(q Question, d *Decision) {
 			c.Cost = e.cost(&c, &q)
 		}
 		if r := objection(&c, e, &q); r != nil {
-			d.Rejected = append(d.Rejected, Rejection{c, r})
+			d.Rejected = append(d.Rejected, Rejection{Candidate: c, rule: r})
 			continue
 		}
 		d.Order = append(d.Order, c)
 	}
+	d.weed()
 }
 
 // candidate looks at what the i-th target would make of the request, to which
@@ -220,7 +230,7 @@ func (d *Decision) Err() error {
 		}
 	}
 	return errs.New(last.rule.failure, "no target can answer: %s", last.rule.reason(last, d.Dialect)).
-		WithField(last.rule.field(last, d.Dialect))
+		WithField(last.rule.field(last, d.Dialect)).WithRetryAfter(d.comesBack())
 }
 
 // Decide puts d's candidates into the order in which they are tried.
@@ -234,7 +244,7 @@ func (d *Decision) Explain() *routerv1.RouteDecision {
 	d.estimate()
 	out := &routerv1.RouteDecision{
 		Route: d.Entry.Model, Strategy: d.Entry.Strategy, Confidence: d.Confidence,
-		Task: d.outcome.task.name, Advice: d.advice(),
+		Degraded: d.Degraded, Task: d.outcome.task.name, Advice: d.advice(),
 	}
 	for i := range d.Order {
 		c := d.Order[i].explain()

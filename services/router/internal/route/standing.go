@@ -26,7 +26,7 @@ const (
 	reserve
 	// probed may be asked by a few requests, to see whether it works again.
 	probed
-	// away is not asked at present.
+	// away would not be asked, if others were left.
 	away
 )
 
@@ -35,7 +35,7 @@ var standings = map[rank]string{
 	full:      "its provisioned capacity is used up",
 	reserve:   "it is asked only if others fail",
 	probed:    "its circuit is half-open",
-	away:      "its circuit is open",
+	away:      "it does worse than the others",
 }
 
 // stand gives every candidate its rank.
@@ -121,6 +121,9 @@ func (e *Entry) probe(d *Decision, commit bool) {
 
 // reason says why a candidate stands at its place.
 func (d *Decision) reason(place int) string {
+	if d.Degraded {
+		return d.degradedReason(place)
+	}
 	c := &d.Order[place]
 	if place == 0 {
 		switch d.outcome.first {

@@ -140,7 +140,7 @@ func (e *Entry) prepare() {
 func (e *Entry) attach(i int, model string) {
 	t := e.targets[i]
 	if t.Monitors != nil {
-		e.monitors[i] = t.Monitors.Of(model)
+		e.monitors[i] = t.Monitors.Keep(model)
 	}
 	if e.world.Prices != nil {
 		e.rates[i] = e.world.Prices.Of(t.Provider, model, t.Region)
