@@ -95,7 +95,7 @@ func (r *Runner) run(ctx context.Context, job *Job, operation string, try func(*
 		left := job.Order[i].Target.MaxAttempts()
 		for n := 0; n < left && number < r.policy.MaxAttempts; n++ {
 			c := &job.Order[i]
-			pass, err := c.Target.Admit(ctx, target.Visit{Model: c.Model, Tenant: job.Tenant, Tokens: job.Tokens})
+			pass, err := c.Target.Admit(ctx, r.visit(job, i))
 			if err != nil {
 				failure = refused(failure, errs.From(err))
 				break
@@ -131,6 +131,17 @@ func (r *Runner) run(ctx context.Context, job *Job, operation string, try func(*
 		failure = errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "no target is left to try")
 	}
 	return nil, failure
+}
+
+// visit is what the i-th candidate's target is told. Only the last one is worth
+// waiting for while it wants to be left alone.
+func (r *Runner) visit(job *Job, i int) target.Visit {
+	c := &job.Order[i]
+	v := target.Visit{Model: c.Model, Tenant: job.Tenant, Tokens: job.Tokens, Degraded: c.Degraded}
+	if i == len(job.Order)-1 {
+		v.Patience = r.policy.MaxRetryAfter
+	}
+	return v
 }
 
 // refused keeps what says most about why no target answered: what one of them
