@@ -21,6 +21,8 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/peer"
 	"github.com/tollgate/tollgate/services/router/internal/pipeline"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/quota"
+	"github.com/tollgate/tollgate/services/router/internal/rates"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/server"
 	"github.com/tollgate/tollgate/services/router/internal/spool"
@@ -49,6 +51,8 @@ type Service struct {
 	pipeline *pipeline.Pipeline
 	server   *server.Server
 	spool    *spool.Spool
+	rates    *rates.Cache
+	quotas   *quota.Book
 	log      *slog.Logger
 	drain    time.Duration
 	kinds    map[string]target.Kind
@@ -64,6 +68,9 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	for name, factory := range deps.Adapters {
 		s.kinds[name] = target.Kind{New: factory}
 	}
+	peers, shipper := connect(cfg, deps)
+	s.rates = rates.New(peers.Pricer, time.Now)
+	s.quotas = quota.New(time.Now)
 	world, err := s.build(cfg, nil)
 	if err != nil {
 		return nil, fmt.Errorf("start router: %w", err)
@@ -75,7 +82,6 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start router: %w", err)
 	}
-	peers, shipper := connect(cfg, deps)
 	s.spool, err = spool.Open(filepath.Join(deps.DataDir, "router", "spool"), shipper, spool.Options{
 		MaxBytes: cfg.Spool.MaxBytes.Int64(), SegmentBytes: cfg.Spool.SegmentBytes.Int64(),
 		SyncInterval: cfg.Spool.SyncInterval.Std(), Window: cfg.Spool.Window, Log: deps.Log,
@@ -140,7 +146,10 @@ func (s *Service) build(cfg Config, before *pipeline.World) (*pipeline.World, er
 	if err != nil {
 		return nil, err
 	}
-	routes, err := route.NewTable(cfg.Routes, route.Surroundings{Targets: targets, Models: models})
+	for _, t := range targets {
+		t.Quota = s.quotas.Gate(t.Name, t.Limits)
+	}
+	routes, err := route.NewTable(cfg.Routes, route.Surroundings{Targets: targets, Models: models, Prices: s.rates})
 	if err != nil {
 		return nil, err
 	}
@@ -186,6 +195,7 @@ func (s *Service) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.drain)
 	defer cancel()
 	target.Retire(s.pipeline.World().Targets, nil)
+	s.rates.Close()
 	if err := s.spool.Close(ctx); err != nil {
 		return fmt.Errorf("stop router: %w", err)
 	}

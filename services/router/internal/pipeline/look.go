@@ -40,7 +40,7 @@ func describe(m *route.Model) *routerv1.Model {
 func (p *Pipeline) Explain(ctx context.Context, call *Call) (*routerv1.RouteDecision, error) {
 	r, ctx := p.begin(ctx, call)
 	defer r.cancel()
-	if err := r.pass(ctx, authorise); err != nil {
+	if err := r.pass(ctx, authorise, learnPrices); err != nil {
 		return nil, err
 	}
 	r.decision.Foresee()
@@ -62,6 +62,13 @@ func (p *Pipeline) Explain(ctx context.Context, call *Call) (*routerv1.RouteDeci
 		explained.Candidates[i].Unpriced = priced.GetUnpriced()
 	}
 	return explained, nil
+}
+
+// learnPrices waits for the prices that the route looks at, for a decision that
+// is to be explained rather than made.
+func learnPrices(ctx context.Context, r *request) error {
+	r.decision.LearnPrices(ctx)
+	return r.decision.Err()
 }
 
 // Targets lists the targets with their health, in the order of the configuration.

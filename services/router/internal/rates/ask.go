@@ -21,6 +21,10 @@ func (c *Cache) addLocked(k key) *entry {
 	if e := entries[k]; e != nil || len(entries) >= maxRates || c.closed {
 		return e
 	}
+	if !c.started {
+		c.started = true
+		c.done.Go(c.refresh)
+	}
 	e := &entry{key: k, lastUsed: c.now()}
 	more := make(map[key]*entry, len(entries)+1)
 	maps.Copy(more, entries)

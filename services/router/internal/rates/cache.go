@@ -91,18 +91,18 @@ type Cache struct {
 	mu      sync.Mutex
 	waiting []*entry
 	running int
+	started bool
 	closed  bool
 	ctx     context.Context
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 }
 
-// New starts a cache. Close ends it.
+// New makes a cache, which asks nothing before it is asked. Close ends it.
 func New(p Pricer, now func() time.Time) *Cache {
 	c := &Cache{pricer: p, now: now}
 	c.entries.Store(&map[key]*entry{})
 	c.ctx, c.stop = context.WithCancel(context.Background())
-	c.done.Go(c.refresh)
 	return c
 }
 

@@ -76,17 +76,23 @@ func (d *Decision) estimate() {
 }
 
 // LearnPrices waits until the prices of all candidates are known, or that they
-// have none, so that Foresee comes to what later requests will meet.
+// have none, and looks at them again, so that what is foreseen is what later
+// requests will meet.
 func (d *Decision) LearnPrices(ctx context.Context) {
 	prices := d.Entry.world.Prices
 	if prices == nil {
 		return
 	}
-	for i := range d.Order {
-		c := &d.Order[i]
-		if c.Cost < 0 {
+	learn := func(c *Candidate) {
+		if c.Model != "" {
 			prices.Learn(ctx, c.Target.Provider, c.Model, c.Target.Region, d.question.Input)
-			c.Cost = d.Entry.cost(c, &d.question)
 		}
 	}
+	for i := range d.Order {
+		learn(&d.Order[i])
+	}
+	for i := range d.Rejected {
+		learn(&d.Rejected[i].Candidate)
+	}
+	d.Entry.Candidates(d.question, d)
 }
