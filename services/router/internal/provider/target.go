@@ -60,6 +60,8 @@ type Target struct {
 	// Health says how its models are judged: breaker, outlier, slow_start,
 	// retry_budget and health_check stand at the target itself.
 	Health health.Config `yaml:",inline"`
+	// Limits are what the provider grants us.
+	Limits Limits `yaml:"limits"`
 }
 
 // AWS says with which credentials requests are signed. Without keys the default
@@ -193,6 +195,7 @@ func (t Target) Validate(v *config.Validator, known []string) {
 		v.Fail("retries", "must be between 0 and 10")
 	}
 	t.Health.Validate(v)
+	t.Limits.validate(v.At("limits"), t.Models)
 }
 
 // Models maps the names that routes use to the target's own names.

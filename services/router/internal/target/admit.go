@@ -7,6 +7,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/capacity"
 	"github.com/tollgate/tollgate/services/router/internal/concurrency"
 	"github.com/tollgate/tollgate/services/router/internal/health"
+	"github.com/tollgate/tollgate/services/router/internal/quota"
 )
 
 // Visit is what an attempt says about itself before it is let in.
@@ -31,6 +32,7 @@ type Pass struct {
 	places   *concurrency.Limiter
 	tenant   string
 	capacity *capacity.Meter
+	reserved quota.Reservation
 }
 
 // Admit lets an attempt in, which may have to wait for a place. An error means
@@ -48,9 +50,18 @@ func (t *Target) Admit(ctx context.Context, v Visit) (Pass, error) {
 			return Pass{}, err
 		}
 	}
+	// Last, so that what was granted is sent at once: the provider counts then.
+	reserved, err := t.Quota.Reserve(ctx, v.Model, v.Tokens)
+	if err != nil {
+		monitor.Forgo(ticket)
+		if t.Places != nil {
+			t.Places.Release(v.Tenant, concurrency.Sample{Time: time.Now()})
+		}
+		return Pass{}, err
+	}
 	monitor.Begin(time.Now())
 	t.Capacity.Enter()
-	return Pass{monitor: monitor, ticket: ticket, places: t.Places, tenant: v.Tenant, capacity: t.Capacity}, nil
+	return Pass{monitor: monitor, ticket: ticket, places: t.Places, tenant: v.Tenant, capacity: t.Capacity, reserved: reserved}, nil
 }
 
 // Probe says whether the attempt tries a half-open circuit.
@@ -63,6 +74,7 @@ func (p Pass) Leave(e health.End, used int64) (event health.Event, changed bool)
 		e.Ticket = p.ticket
 		event, changed = p.monitor.End(e)
 	}
+	p.reserved.Settle(used)
 	p.capacity.Leave(e.Time, used)
 	if p.places != nil {
 		p.places.Release(p.tenant, concurrency.Sample{

@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/fault"
 	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/quota"
 )
 
 // Target is a provider deployment that can be called.
@@ -33,6 +34,8 @@ type Target struct {
 	Capacity *capacity.Meter
 	// Places bound how many attempts it takes at once; nil sets no bound.
 	Places *concurrency.Limiter
+	// Quota holds it to what its provider grants us; nil grants everything.
+	Quota *quota.Gate
 	// Faults is what a drill injects: whoever calls the adapter passes the
 	// context through it.
 	Faults *fault.Switch
