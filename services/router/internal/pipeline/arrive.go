@@ -158,6 +158,7 @@ func (r *request) holdRequest() *billingv1.CreateHoldRequest {
 // note says on the span and in the log that a request passed with less than
 // the usual care.
 func (r *request) note(ctx context.Context, span trace.Span, what string, err error) {
+	r.lax = true
 	span.AddEvent(what)
 	r.pipeline.log.WarnContext(ctx, what, slog.String("request_id", r.id), slog.Any("error", err))
 }

@@ -29,10 +29,7 @@ func decide(ctx context.Context, r *request) error {
 
 // job is what the request wants of its targets.
 func (r *request) job() *attempt.Job {
-	r.ledger = settling.NewLedger(settling.Request{
-		ID: r.id, Scopes: r.scopes, Model: r.model, Metadata: r.conversation.GetMetadata(),
-		Hold: r.hold, Estimate: r.estimate,
-	}, r.pipeline.peers.Recorder, r.pipeline.log)
+	r.ledger = settling.NewLedger(r.accounts(), r.pipeline.peers.Recorder, r.pipeline.log)
 	job := &attempt.Job{
 		Order: r.decision.Order, Ledger: r.ledger, Embed: r.texts,
 		Tenant: r.principal.Organization, Tokens: r.estimate.Worst(),
@@ -43,12 +40,21 @@ func (r *request) job() *attempt.Job {
 	return job
 }
 
+// accounts is what the records of the request have in common.
+func (r *request) accounts() settling.Request {
+	return settling.Request{
+		ID: r.id, Scopes: r.scopes, Model: r.model, Metadata: r.conversation.GetMetadata(),
+		Hold: r.hold, Estimate: r.estimate,
+	}
+}
+
 // ask tries targets until one answers.
 func ask(ctx context.Context, r *request) (err error) {
 	if r.attempt, err = r.pipeline.runner.Generate(ctx, r.job()); err != nil {
 		return err
 	}
-	if completion := r.attempt.Answer.Completion; completion.GetId() == "" {
+	r.answer = r.attempt.Answer
+	if completion := r.answer.Completion; completion.GetId() == "" {
 		completion.Id = r.id // not every provider names its answers, and clients look for it
 	}
 	return nil

@@ -46,6 +46,7 @@ type world struct {
 	principal *auth.Principal
 	route     route.Route
 	shape     func(*target.Target) // may be nil
+	cache     Cache                // may be nil
 }
 
 func newWorld(t testing.TB) *world {
@@ -88,7 +89,7 @@ func (w *world) pipeline() *Pipeline {
 	}
 	log := slog.New(slog.DiscardHandler)
 	return New(&World{Targets: targets, Routes: table}, Peers{
-		Holder: w.holder, Pricer: w.pricer, Recorder: w.recorder, Checker: w.checker, Scanner: w.scanner, Enricher: w.enricher,
+		Holder: w.holder, Pricer: w.pricer, Recorder: w.recorder, Checker: w.checker, Scanner: w.scanner, Enricher: w.enricher, Cache: w.cache,
 	}, limit.New(100, time.Now), attempt.NewRunner(attempt.Policy{MaxAttempts: 10}, log, metrics), log, w.options)
 }
 

@@ -165,14 +165,16 @@ func (r *request) notice(policy string, findings []*guardrailv1.Finding) {
 	}
 }
 
-func (r *request) addNotice(policy, check, action string) {
+func (r *request) addNotice(policy, check, action string) { r.addNotices(policy, check, action, 1) }
+
+func (r *request) addNotices(policy, check, action string, count int32) {
 	for _, n := range r.notices {
 		if n.GetPolicy() == policy && n.GetCheck() == check && n.GetAction() == action {
-			n.Count++
+			n.Count += count
 			return
 		}
 	}
-	r.notices = append(r.notices, &llmv1.GuardrailNotice{Policy: policy, Check: check, Action: action, Count: 1})
+	r.notices = append(r.notices, &llmv1.GuardrailNotice{Policy: policy, Check: check, Action: action, Count: count})
 }
 
 func actionName(a guardrailv1.Action) string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
+	"github.com/tollgate/tollgate/services/router/internal/cache"
 	"github.com/tollgate/tollgate/services/router/internal/concurrency"
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/route"
@@ -32,8 +33,9 @@ type Options struct {
 	ContextRules bool
 }
 
-// Peers are the other services. Checker, Scanner and Enricher may be nil: then
-// nothing is checked or enriched.
+// Peers are the other services, and what answers in place of a target. Checker,
+// Scanner and Enricher may be nil: then nothing is checked or enriched; Cache
+// and Counter likewise.
 type Peers struct {
 	Holder   Holder
 	Pricer   Pricer
@@ -41,6 +43,8 @@ type Peers struct {
 	Checker  Checker
 	Scanner  OutputScanner
 	Enricher Enricher
+	Cache    Cache
+	Counter  CacheCounter
 }
 
 // World is what requests find when they arrive: it is replaced as a whole when
@@ -58,12 +62,13 @@ type Pipeline struct {
 	places  *concurrency.Limiter
 	runner  *attempt.Runner
 	log     *slog.Logger
+	flights *cache.Flights
 	world   atomic.Pointer[World]
 }
 
 // New makes a pipeline.
 func New(w *World, peers Peers, l *limit.Limiter, r *attempt.Runner, log *slog.Logger, o Options) *Pipeline {
-	p := &Pipeline{peers: peers, options: o, limiter: l, places: concurrency.New(o.Concurrency), runner: r, log: log}
+	p := &Pipeline{peers: peers, options: o, limiter: l, places: concurrency.New(o.Concurrency), runner: r, log: log, flights: cache.NewFlights()}
 	p.world.Store(w)
 	return p
 }
@@ -74,26 +79,39 @@ func (p *Pipeline) World() *World { return p.world.Load() }
 // Replace puts other targets and routes into force.
 func (p *Pipeline) Replace(w *World) { p.world.Store(w) }
 
+// How an answer is made, if the cache has none.
+var (
+	answer = cached(giveWhole,
+		decide,      // which targets, in which order?
+		ask,         // until one of them answers
+		guardOutput, // may the client see it?
+		settle,      // what was used, and what does it cost?
+	)
+	answerStream = cached(giveStream,
+		decide,
+		open,  // asks targets until one of them sends content
+		relay, // guards the output and passes it on, chunk by chunk
+		settle,
+	)
+)
+
 // Generate answers a request. Its error is an *errs.Error.
 func (p *Pipeline) Generate(ctx context.Context, call *Call) (*Result, error) {
 	r, ctx := p.begin(ctx, call)
 	defer r.end(ctx)
 	if err := r.pass(ctx,
-		authorise,   // may the caller use the model, and which route serves it?
-		queue,       // is there room for one more?
-		reserve,     // do the key's rates allow it?
-		hold,        // does every budget cover the worst case?
-		guardInput,  // may a model see it?
-		enrich,      // what should the model know?
-		decide,      // which targets, in which order?
-		ask,         // until one of them answers
-		guardOutput, // may the client see it?
-		settle,      // what was used, and what does it cost?
-		report,      // what was done
+		authorise,  // may the caller use the model, and which route serves it?
+		queue,      // is there room for one more?
+		reserve,    // do the key's rates allow it?
+		hold,       // does every budget cover the worst case?
+		guardInput, // may a model see it?
+		enrich,     // what should the model know?
+		answer,     // from the cache, or from a target
+		report,     // what was done
 	); err != nil {
 		return nil, err
 	}
-	return &Result{Answer: r.attempt.Answer, Report: r.report}, nil
+	return &Result{Answer: r.answer, Report: r.report}, nil
 }
 
 // Stream answers a request while the answer is written. An error before
@@ -110,10 +128,7 @@ func (p *Pipeline) Stream(ctx context.Context, call *Call, sink Sink) error {
 		hold,
 		guardInput,
 		enrich,
-		decide,
-		open,  // asks targets until one of them sends content
-		relay, // guards the output and passes it on, chunk by chunk
-		settle,
+		answerStream,
 		report,
 	); err != nil {
 		return r.interrupt(err)

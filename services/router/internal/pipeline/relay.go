@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -111,6 +112,7 @@ func (r *request) deliver(c *stream.Chunk) error {
 	if !r.opened {
 		r.name(c)
 		if !c.IsContent() && !finishes(c) {
+			r.collect(c)
 			r.pending = append(r.pending, c.Clone())
 			return nil
 		}
@@ -118,7 +120,15 @@ func (r *request) deliver(c *stream.Chunk) error {
 			return err
 		}
 	}
+	r.collect(c)
 	return clientGone(r.sink.WriteChunk(c))
+}
+
+// collect takes note of what the client is told, for the cache.
+func (r *request) collect(c *stream.Chunk) {
+	if r.collector != nil {
+		r.collector.Add(c, time.Now())
+	}
 }
 
 // name gives an answer an id whose provider gives it none; clients look for it.

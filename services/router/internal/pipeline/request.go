@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
+	"github.com/tollgate/tollgate/services/router/internal/cache"
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/route"
@@ -53,6 +54,10 @@ type request struct {
 	ledger      *settling.Ledger // ask, open, embed
 	attempt     *attempt.Attempt // ask, open, embed: the one that answers
 	stream      *attempt.Stream  // open
+	answer      *provider.Answer // ask, or what the cache gave
+	collector   *cache.Collector // cached: what a stream amounts to, if it may be kept
+	cache       string           // cached: what the cache did
+	lax         bool             // passed with less than the usual care
 	notices     []*llmv1.GuardrailNotice
 	cost        cost                    // settle
 	report      *routerv1.RequestReport // report
@@ -105,10 +110,18 @@ func NewRequestID() string {
 
 // pass goes through the stages up to the first that fails.
 func (r *request) pass(ctx context.Context, stages ...stage) error {
+	if err := r.through(ctx, stages); err != nil {
+		r.failure = r.public(ctx, err)
+		return r.failure
+	}
+	return nil
+}
+
+// through goes through stages likewise, inside of one.
+func (r *request) through(ctx context.Context, stages []stage) error {
 	for _, s := range stages {
 		if err := s(ctx, r); err != nil {
-			r.failure = r.public(ctx, err)
-			return r.failure
+			return err
 		}
 	}
 	return nil

@@ -59,9 +59,11 @@ func report(_ context.Context, r *request) error {
 // newReport says what is known so far.
 func (r *request) newReport() *routerv1.RequestReport {
 	out := &routerv1.RequestReport{
-		RequestId: r.id, Target: r.attempt.Candidate.Target.Name, Attempts: int32(r.attempt.Number),
-		GuardrailNotices: r.notices, Citations: r.enrichment.citations,
-		Dropped: r.attempt.Candidate.Fields(r.decision.Dialect),
+		RequestId: r.id, GuardrailNotices: r.notices, Citations: r.enrichment.citations, Cache: r.cache,
+	}
+	if r.attempt != nil { // else the cache answered
+		out.Target, out.Attempts = r.attempt.Candidate.Target.Name, int32(r.attempt.Number)
+		out.Dropped = r.attempt.Candidate.Fields(r.decision.Dialect)
 	}
 	if r.options.GetIncludeDecision() {
 		out.Decision = r.decision.Explain()
