@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
 	"github.com/tollgate/tollgate/services/router/internal/catalog"
+	"github.com/tollgate/tollgate/services/router/internal/drill"
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/observe"
 	"github.com/tollgate/tollgate/services/router/internal/peer"
@@ -50,6 +51,7 @@ type Dependencies struct {
 type Service struct {
 	pipeline *pipeline.Pipeline
 	server   *server.Server
+	drills   *drill.Drills
 	spool    *spool.Spool
 	rates    *rates.Cache
 	quotas   *quota.Book
@@ -82,6 +84,9 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start router: %w", err)
 	}
+	if s.drills, err = s.newDrills(deps); err != nil {
+		return nil, fmt.Errorf("start router: %w", err)
+	}
 	s.spool, err = spool.Open(filepath.Join(deps.DataDir, "router", "spool"), shipper, spool.Options{
 		MaxBytes: cfg.Spool.MaxBytes.Int64(), SegmentBytes: cfg.Spool.SegmentBytes.Int64(),
 		SyncInterval: cfg.Spool.SyncInterval.Std(), Window: cfg.Spool.Window, Log: deps.Log,
@@ -95,7 +100,7 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 		MaxRetryAfter: cfg.Attempts.MaxRetryAfter.Std(), MaxAttempts: cfg.Attempts.Max,
 	}, deps.Log, metrics)
 	s.pipeline = pipeline.New(world, peers, limit.New(cfg.Limits.Keys, time.Now), runner, deps.Log, cfg.options())
-	s.server = server.New(s.pipeline, s.pipeline)
+	s.server = server.New(s.pipeline, s.pipeline).WithDrills(s.drills)
 	return s, nil
 }
 
@@ -178,6 +183,7 @@ func (s *Service) Reload(cfg Config) error {
 	}
 	before := s.pipeline.World()
 	s.pipeline.Replace(world)
+	s.drills.Reloaded()
 	target.Retire(before.Targets, world.Targets)
 	if s.config.section() != cfg.section() {
 		s.log.Warn("the section router has changed; that takes effect at the next start")

@@ -31,7 +31,7 @@ func decide(ctx context.Context, r *request) error {
 func (r *request) job() *attempt.Job {
 	r.ledger = settling.NewLedger(r.accounts(), r.pipeline.peers.Recorder, r.pipeline.log)
 	job := &attempt.Job{
-		Order: r.decision.Order, Ledger: r.ledger, Embed: r.texts,
+		Order: r.decision.Order, Ledger: r.watch.over(r.ledger), Embed: r.texts,
 		Tenant: r.principal.Organization, Tokens: r.estimate.Worst(),
 	}
 	if r.texts == nil {

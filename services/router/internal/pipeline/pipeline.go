@@ -9,6 +9,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
 	"github.com/tollgate/tollgate/services/router/internal/cache"
 	"github.com/tollgate/tollgate/services/router/internal/concurrency"
+	"github.com/tollgate/tollgate/services/router/internal/drill"
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/target"
@@ -64,6 +65,8 @@ type Pipeline struct {
 	log     *slog.Logger
 	flights *cache.Flights
 	world   atomic.Pointer[World]
+	// recorder is told how requests end while a drill runs; nil else.
+	recorder atomic.Pointer[drill.Recorder]
 }
 
 // New makes a pipeline.

@@ -32,6 +32,7 @@ type request struct {
 	model     string // as the client names it
 	options   *routerv1.RequestOptions
 	cancel    context.CancelFunc
+	watch     *watch // nil unless a drill runs
 
 	// What is asked: a conversation, or texts to embed. Guarding the input
 	// replaces them by copies.
@@ -91,7 +92,7 @@ func (p *Pipeline) beginEmbed(ctx context.Context, c *EmbedCall) (*request, cont
 }
 
 func (p *Pipeline) enter(ctx context.Context, r *request, id string) (*request, context.Context) {
-	r.pipeline, r.world, r.id = p, p.World(), id
+	r.pipeline, r.world, r.id, r.watch = p, p.World(), id, p.watched()
 	if r.id == "" {
 		r.id = NewRequestID()
 	}
@@ -154,6 +155,7 @@ func (r *request) end(ctx context.Context) {
 	r.reservation.Settle(used)
 	r.release(ctx)
 	r.leave()
+	r.watch.end(r)
 	r.cancel()
 }
 
