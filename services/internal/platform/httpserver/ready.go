@@ -65,7 +65,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 
 // readyz names the checks and their state; why one fails is in the log only.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	if s.draining.Load() {
+	if s.gate.draining.Load() {
 		writeHealth(w, http.StatusServiceUnavailable, health{Status: "draining"})
 		return
 	}

@@ -12,8 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
-	"time"
 
 	"github.com/tollgate/tollgate/services/internal/platform/listen"
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
@@ -34,7 +32,7 @@ type Server struct {
 	log       *slog.Logger
 	handler   http.Handler
 	readiness readiness
-	draining  atomic.Bool
+	gate      gate
 }
 
 // New builds a server around handler. It does not listen yet.
@@ -54,7 +52,7 @@ func New(cfg Config, deps Dependencies, handler http.Handler) (*Server, error) {
 	if deps.Telemetry != nil {
 		handler = deps.Telemetry.Middleware(handler)
 	}
-	s.handler = withoutQueryKey(s.probes(withRequestID(handler)))
+	s.handler = withoutQueryKey(s.probes(withRequestID(s.gated(handler))))
 	return s, nil
 }
 
@@ -87,15 +85,16 @@ func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 	return listen.On(ctx, s.cfg.Addr, s.tls != nil, s.cfg.InsecureListen)
 }
 
-// Serve answers requests until ctx ends; then /readyz says no, and after
-// DrainDelay no connection is accepted and requests under way have
-// DrainTimeout to end before their contexts do. It takes over lis.
+// Serve answers requests until ctx ends; then /readyz says no, after DrainDelay
+// new requests are refused, and those under way have DrainTimeout to end before
+// their contexts do, with drain.Err as the cause. If the cause of ctx's end is a
+// drain.Notice, that sets the limits. It takes over lis.
 func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	if err := listen.Check(lis.Addr(), s.tls != nil, s.cfg.InsecureListen); err != nil {
 		return errors.Join(err, lis.Close())
 	}
-	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancelRequests()
+	requests, cancelRequests := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancelRequests(nil)
 	server := &http.Server{
 		Handler:           s.handler,
 		TLSConfig:         s.tls,
@@ -109,7 +108,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	stopped := make(chan struct{})
 	unwatch := context.AfterFunc(ctx, func() {
 		defer close(stopped)
-		s.drain(server, cancelRequests)
+		s.drain(ctx, server, cancelRequests)
 	})
 	err := s.serve(server, lis)
 	if unwatch() { // Serve ended by itself
@@ -134,21 +133,4 @@ func (s *Server) serve(server *http.Server, lis net.Listener) error {
 		return server.ServeTLS(lis, "", "")
 	}
 	return server.Serve(lis)
-}
-
-func (s *Server) drain(server *http.Server, cancelRequests context.CancelFunc) {
-	s.draining.Store(true)
-	time.Sleep(s.cfg.DrainDelay.Std())
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout.Std())
-	defer cancel()
-	if err := server.Shutdown(ctx); err == nil {
-		return
-	}
-	// Tell the handlers first: they may still say why they stop.
-	cancelRequests()
-	last, cancelLast := context.WithTimeout(context.Background(), time.Second)
-	defer cancelLast()
-	if err := server.Shutdown(last); err != nil {
-		s.log.Warn("requests were cut off at shutdown", "err", errors.Join(err, server.Close()))
-	}
 }

@@ -54,6 +54,7 @@ type running struct {
 	log    *lockedBuffer
 	client *http.Client
 	stop   context.CancelFunc
+	notice context.CancelCauseFunc // stop, with a reason
 	ended  chan error
 }
 
@@ -78,8 +79,9 @@ func start(t *testing.T, cfg httpserver.Config, handler http.HandlerFunc, prepar
 	}
 	r.addr = lis.Addr().String()
 	r.url = "http://" + r.addr
-	ctx, cancel := context.WithCancel(context.Background())
-	r.stop = cancel
+	ctx, notice := context.WithCancelCause(context.Background())
+	cancel := func() { notice(nil) }
+	r.stop, r.notice = cancel, notice
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
