@@ -48,6 +48,9 @@ func (d *Decision) arrange(commit bool) {
 			d.Confidence = confidence
 			e.Sticky.keep(d, d.Order[:to])
 		}
+		if d.Order[from].rank == reserve {
+			unscored(d.Order[from:to])
+		}
 		from = to
 	}
 	e.probe(d, commit)
@@ -59,6 +62,14 @@ func (d *Decision) arrange(commit bool) {
 		d.Confidence = 0
 	case len(d.Order) == 1 || d.Order[1].rank != d.Order[0].rank || d.outcome.first != byStrategy:
 		d.Confidence = 1
+	}
+}
+
+// unscored takes away scores that would count targets without a share among the
+// others.
+func unscored(candidates []Candidate) {
+	for i := range candidates {
+		candidates[i].Score = 0
 	}
 }
 

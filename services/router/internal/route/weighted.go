@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"math"
 	"sync"
 )
 
@@ -13,85 +14,70 @@ const (
 )
 
 // weightedStrategy is smooth weighted round robin, as in nginx
-// (ngx_http_upstream_round_robin.c): every candidate gains its weight, the
-// richest is chosen and pays the sum of all. Over each cycle of that many
-// requests every candidate gets exactly its weight, well spread.
+// (ngx_http_upstream_round_robin.c): with every request each candidate gains its
+// share, and the richest is chosen and pays 1. Over each cycle of requests
+// every candidate gets exactly its weight, well spread. Shares, rather than
+// weights as there, keep that true if the candidates are others each time.
 type weightedStrategy struct {
 	even    bool
-	weights []int // times fine
+	weights []float64
 
 	mu     sync.Mutex
-	credit []int // by the index of Route.Targets
+	credit []float64 // by the index of Route.Targets
 }
 
-// fine is how many parts a weight has, so that a target that comes back can
-// get a part of it.
-const fine = 1000
+func newWeighted(e *Entry) strategy {
+	return &weightedStrategy{weights: weightsOf(e), credit: make([]float64, len(e.Targets))}
+}
 
-func newWeighted(e *Entry) strategy { return newTurns(e, false) }
-
-func newRoundRobin(e *Entry) strategy { return newTurns(e, true) }
-
-func newTurns(e *Entry, even bool) *weightedStrategy {
-	s := &weightedStrategy{even: even, weights: make([]int, len(e.Targets)), credit: make([]int, len(e.Targets))}
-	for i, r := range e.Targets {
-		s.weights[i] = r.Weight * fine
-		if even {
-			s.weights[i] = min(1, r.Weight) * fine
-		}
+func newRoundRobin(e *Entry) strategy {
+	s := &weightedStrategy{even: true, weights: make([]float64, len(e.Targets)), credit: make([]float64, len(e.Targets))}
+	for i := range s.weights {
+		s.weights[i] = 1
 	}
 	return s
 }
 
-// weight is what a candidate's turns are counted by. Weights of 0 stand in a
-// rank of their own, in which they take turns as equals.
-func (s *weightedStrategy) weight(c *Candidate) int {
-	w := s.weights[c.ref]
-	if c.share < 1 {
-		w = int(float64(w) * c.share)
-	}
-	return max(1, w)
-}
-
 func (s *weightedStrategy) order(candidates []Candidate, _ *Decision, commit bool) float64 {
-	total := 0
-	for i := range candidates {
-		total += s.weight(&candidates[i])
-	}
-	first := s.turn(candidates, total, commit)
+	total := 0.
 	for i := range candidates {
 		c := &candidates[i]
-		c.Score = 0
-		if s.weights[c.ref] > 0 {
-			c.Score = float64(s.weight(c)) / float64(total)
-		}
-		c.key = c.Score
+		c.Score = s.weights[c.ref] * max(c.share, leastShare)
+		total += c.Score
 	}
-	candidates[first].key = 2
+	for i := range candidates {
+		candidates[i].Score /= total
+		candidates[i].key = candidates[i].Score
+	}
+	candidates[s.turn(candidates, commit)].key = 2
 	sortByKey(candidates)
 	return candidates[0].Score
 }
 
 // turn finds the index of the candidate whose turn it is.
-func (s *weightedStrategy) turn(candidates []Candidate, total int, commit bool) int {
+func (s *weightedStrategy) turn(candidates []Candidate, commit bool) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	best, most := -1, 0
+	best, most := 0, math.Inf(-1)
 	for i := range candidates {
-		ref := candidates[i].ref
-		credit := s.credit[ref] + s.weight(&candidates[i])
+		c := &candidates[i]
+		credit := s.credit[c.ref] + c.Score
 		if commit {
-			s.credit[ref] = credit
+			s.credit[c.ref] = credit
 		}
-		if best < 0 || credit > most {
+		if credit > most+alike {
 			best, most = i, credit
 		}
 	}
 	if commit {
-		s.credit[candidates[best].ref] -= total
+		s.credit[candidates[best].ref]--
 	}
 	return best
 }
+
+// alike is how near credits are that differ only by how they were rounded: then
+// the first in the list has its turn.
+const alike = 1e-9
 
 func (s *weightedStrategy) reason(d *Decision, place int) string {
 	c := &d.Order[place]
@@ -101,8 +87,8 @@ func (s *weightedStrategy) reason(d *Decision, place int) string {
 	case s.even:
 		return ordinal(place)
 	case place == 0:
-		return fmt.Sprintf("its turn at weight %d, a share of %.1f %%", s.weights[c.ref]/fine, 100*c.Score)
+		return fmt.Sprintf("its turn at weight %g, a share of %.1f %%", s.weights[c.ref], 100*c.Score)
 	default:
-		return fmt.Sprintf("weight %d: %s", s.weights[c.ref]/fine, ordinal(place))
+		return fmt.Sprintf("weight %g: %s", s.weights[c.ref], ordinal(place))
 	}
 }
