@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/platform/httpserver"
 	"github.com/tollgate/tollgate/services/router/internal/pipeline"
+	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
 
 // Gateway is the path of a request; *pipeline.Pipeline is one.
@@ -99,6 +100,15 @@ func (e *Edge) Call(r *http.Request, caller *auth.Principal) (*pipeline.Call, er
 		return nil, err
 	}
 	return &pipeline.Call{RequestID: httpserver.RequestID(r.Context()), Principal: caller, Options: asked}, nil
+}
+
+// EmbedCall does the same for texts to turn into vectors.
+func (e *Edge) EmbedCall(r *http.Request, caller *auth.Principal, asked *provider.EmbedRequest) (*pipeline.EmbedCall, error) {
+	call, err := e.Call(r, caller)
+	if err != nil {
+		return nil, err
+	}
+	return &pipeline.EmbedCall{RequestID: call.RequestID, Principal: caller, Request: asked, Options: call.Options}, nil
 }
 
 // Generate answers with a whole body, which encode writes.

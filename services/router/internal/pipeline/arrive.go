@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -56,8 +57,8 @@ func admit(p *auth.Principal, model string) error {
 // question is what the route's rules look at.
 func (r *request) question() route.Question {
 	q := route.Question{
-		Model: r.model, Caller: caller(r.principal), Time: time.Now(), Streamed: r.sink != nil,
-		Residency: r.options.GetResidency(), Compliance: r.options.GetCompliance(), Task: r.options.GetTask(),
+		Model: r.model, Caller: caller(r.principal), Time: time.Now(), Streamed: r.sink != nil || r.streamed,
+		Residency: strings.ToLower(r.options.GetResidency()), Compliance: strings.ToLower(r.options.GetCompliance()), Task: r.options.GetTask(),
 		Session: r.options.GetSession(), UserLocation: r.options.GetUserLocation(),
 	}
 	if r.texts != nil {

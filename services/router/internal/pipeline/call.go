@@ -41,6 +41,8 @@ type EmbedCall struct {
 	Principal *auth.Principal
 	// Request is what is asked; Model is the name that the client uses.
 	Request *provider.EmbedRequest
+	// Options are as in Call.
+	Options *routerv1.RequestOptions
 }
 
 // EmbedResult holds the vectors on their way out.

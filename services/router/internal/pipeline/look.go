@@ -16,7 +16,7 @@ import (
 // Models lists the models that the caller may ask for, by name.
 func (p *Pipeline) Models(principal *auth.Principal) []*routerv1.Model {
 	var models []*routerv1.Model
-	for _, m := range p.World().Routes.Models() {
+	for _, m := range p.World().Routes.Models(caller(principal)) {
 		if principal.MayUse(m.Name) {
 			models = append(models, describe(&m))
 		}
@@ -37,9 +37,10 @@ func describe(m *route.Model) *routerv1.Model {
 
 // Explain says where a request would go, what it would cost there at worst, and
 // why. Nothing is called but the price list.
-func (p *Pipeline) Explain(ctx context.Context, call *Call) (*routerv1.RouteDecision, error) {
+func (p *Pipeline) Explain(ctx context.Context, call *Call, streamed bool) (*routerv1.RouteDecision, error) {
 	r, ctx := p.begin(ctx, call)
 	defer r.cancel()
+	r.streamed = streamed
 	if err := r.pass(ctx, authorise, learnPrices); err != nil {
 		return nil, err
 	}

@@ -367,7 +367,7 @@ func TestExplainAndModels(t *testing.T) {
 	w.route.Strategy = "weighted"
 	p := w.pipeline()
 	for range 3 { // explaining changes nothing
-		d, err := p.Explain(context.Background(), w.call("hello"))
+		d, err := p.Explain(context.Background(), w.call("hello"), false)
 		if err != nil || len(d.Candidates) != 2 || d.Candidates[0].Target != "a" || d.Candidates[0].ExpectedCostNanousd < 5000 || d.Confidence != .5 {
 			t.Errorf("%v, %v", d, err)
 		}

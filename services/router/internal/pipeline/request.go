@@ -63,10 +63,11 @@ type request struct {
 	cost        cost                    // settle
 	report      *routerv1.RequestReport // report
 
-	sink    Sink
-	opened  bool            // the sink is open
-	pending []*stream.Chunk // what came before the first content
-	failure *errs.Error
+	streamed bool // the answer would be streamed, although there is no sink
+	sink     Sink
+	opened   bool            // the sink is open
+	pending  []*stream.Chunk // what came before the first content
+	failure  *errs.Error
 }
 
 // enrichment is what goes into the prompt besides what the client sent.
@@ -88,7 +89,7 @@ func (p *Pipeline) begin(ctx context.Context, c *Call) (*request, context.Contex
 }
 
 func (p *Pipeline) beginEmbed(ctx context.Context, c *EmbedCall) (*request, context.Context) {
-	return p.enter(ctx, &request{principal: c.Principal, model: c.Request.Model, texts: c.Request}, c.RequestID)
+	return p.enter(ctx, &request{principal: c.Principal, model: c.Request.Model, options: c.Options, texts: c.Request}, c.RequestID)
 }
 
 func (p *Pipeline) enter(ctx context.Context, r *request, id string) (*request, context.Context) {

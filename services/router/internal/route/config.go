@@ -34,6 +34,11 @@ type Route struct {
 	// DropUnsupported lets parameters go that a target cannot be told, instead of
 	// refusing the request; the answer lists them.
 	DropUnsupported bool `yaml:"drop_unsupported"`
+	// Residency is the jurisdiction that the route's requests must not leave, and
+	// Compliance the class that its targets must have; empty for none. Keys and
+	// callers can narrow it further.
+	Residency  string `yaml:"residency"`
+	Compliance string `yaml:"compliance"`
 	// Defaults apply where the client sets nothing, on every target alike.
 	Defaults Defaults `yaml:"defaults"`
 	// Instructions are put before the client's own.
@@ -118,6 +123,7 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 	if r.MaxOutputTokens < 0 {
 		v.Fail("max_output_tokens", "must not be negative")
 	}
+	r.validatePlace(v, targets)
 	r.Defaults.validate(v.At("defaults"))
 	r.Cache.validate(v.At("cache"))
 	r.Sticky.validate(v.At("sticky"))

@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
@@ -29,6 +30,9 @@ type Question struct {
 	// Model; 0 leaves its length out of account.
 	Conversation *llmv1.Conversation
 	Input        int64
+	// Assumed says that Input is not an estimate of Conversation, but what
+	// somebody wants to know about.
+	Assumed bool
 	// Output is the most tokens that the answer may have; 0 if not known.
 	Output int64
 	// Streamed is true if the answer is to be streamed.
@@ -115,8 +119,9 @@ func (c *Candidate) Place() int { return c.ref }
 // Rejection is a target that a rule ruled out.
 type Rejection struct {
 	Candidate
-	rule *rule
-	wait time.Duration // until it is asked again, if that is why
+	rule    *rule
+	because string        // the demand that it does not meet, or the operator's rule
+	wait    time.Duration // until it is asked again, if that is why
 }
 
 // Decision is what was decided. It can be used again for the next request.
@@ -146,38 +151,65 @@ type Decision struct {
 // the configuration, and with those that they do not.
 func (e *Entry) Candidates(q Question, d *Decision) {
 	d.Entry, d.Dialect, d.Confidence, d.question, d.outcome = e, q.Dialect, 0, q, outcome{}
-	d.Order, d.Rejected = d.Order[:0], d.Rejected[:0]
-	added := capability.None
-	if q.Needs.Has(capability.Chat) {
-		added = e.Defaults.needs(q.Conversation.GetSampling())
-	}
-	for i := range e.targets {
-		c := e.candidate(i, &q, added)
-		if e.priced {
-			c.Cost = e.cost(&c, &q)
-		}
-		if r := objection(&c, e, &q); r != nil {
-			d.Rejected = append(d.Rejected, Rejection{Candidate: c, rule: r})
-			continue
-		}
-		d.Order = append(d.Order, c)
-	}
+	d.Order, d.Rejected = slices.Grow(d.Order[:0], len(e.targets)), d.Rejected[:0]
+	e.list(d)
+	e.fit(d)
 	d.weed()
 }
 
-// candidate looks at what the i-th target would make of the request, to which
-// the route's defaults add needs.
-func (e *Entry) candidate(i int, q *Question, added capability.Set) Candidate {
-	c := Candidate{Target: e.targets[i], ref: i, Cost: -1}
-	name := e.Targets[i].Model
+// list finds the targets that may be asked, whatever the request needs.
+func (e *Entry) list(d *Decision) {
+	for i := range e.targets {
+		d.Order = append(d.Order, Candidate{Target: e.targets[i], ref: i, Cost: -1})
+		c := &d.Order[len(d.Order)-1]
+		e.identify(c, &d.question)
+		if r, because := barred(c, e, &d.question); r != nil {
+			d.Rejected = append(d.Rejected, Rejection{Candidate: *c, rule: r, because: because})
+			d.Order = d.Order[:len(d.Order)-1]
+			continue
+		}
+		if e.priced {
+			c.Cost = e.cost(c, &d.question)
+		}
+	}
+}
+
+// identify finds the target's own name of the model, and what is known of it;
+// the name stays empty if the target does not list the model.
+func (e *Entry) identify(c *Candidate, q *Question) {
+	name := e.Targets[c.ref].Model
 	if name == "" {
 		name = q.Model
 	}
-	upstream, ok := c.Target.Models.Upstream(name)
-	if !ok {
-		return c
+	if upstream, ok := c.Target.Models.Upstream(name); ok {
+		c.Model, c.Known, c.monitor = upstream, e.world.Models.Find(upstream), e.monitor(c.ref, upstream)
 	}
-	c.Model, c.Known, c.monitor = upstream, e.world.Models.Find(upstream), e.monitor(i, upstream)
+}
+
+// fit keeps those of the candidates that can do what the request needs.
+func (e *Entry) fit(d *Decision) {
+	q, added, kept := &d.question, capability.None, 0
+	if q.Needs.Has(capability.Chat) {
+		added = e.Defaults.needs(q.Conversation.GetSampling())
+	}
+	for i := range d.Order {
+		c := &d.Order[i]
+		e.compare(c, q, added)
+		if r := objection(c, e, q); r != nil {
+			d.Rejected = append(d.Rejected, Rejection{Candidate: *c, rule: r})
+			continue
+		}
+		if kept != i {
+			d.Order[kept] = *c
+		}
+		kept++
+	}
+	d.Order = d.Order[:kept]
+}
+
+// compare looks at what a target would make of the request, to which the
+// route's defaults add needs.
+func (e *Entry) compare(c *Candidate, q *Question, added capability.Set) {
 	c.Lacks = c.Target.Lacks
 	if c.Known != nil {
 		c.Lacks |= c.Known.Lacks
@@ -192,7 +224,6 @@ func (e *Entry) candidate(i int, q *Question, added capability.Set) Candidate {
 	} else {
 		c.translate(q, needs, &e.Defaults)
 	}
-	return c
 }
 
 // passOn is for a target that reads what the client wrote, and says itself what
@@ -229,8 +260,8 @@ func (d *Decision) Err() error {
 			last = &d.Rejected[i]
 		}
 	}
-	return errs.New(last.rule.failure, "no target can answer: %s", last.rule.reason(last, d.Dialect)).
-		WithField(last.rule.field(last, d.Dialect)).WithRetryAfter(d.comesBack())
+	return errs.New(last.rule.failure, "no target can answer: %s", last.rule.reason(last, d)).
+		WithField(last.rule.field(last, d)).WithRetryAfter(d.comesBack())
 }
 
 // Decide puts d's candidates into the order in which they are tried.
@@ -254,7 +285,7 @@ func (d *Decision) Explain() *routerv1.RouteDecision {
 	}
 	for i := range d.Rejected {
 		c := d.Rejected[i].explain()
-		c.Rejected, c.Reason = true, d.Rejected[i].rule.reason(&d.Rejected[i], d.Dialect)
+		c.Rejected, c.Reason = true, d.Rejected[i].rule.reason(&d.Rejected[i], d)
 		out.Candidates = append(out.Candidates, c)
 	}
 	return out

@@ -20,9 +20,10 @@ type Model struct {
 	Retires         time.Time
 }
 
-// Models lists the names that clients may ask for, sorted: every exact route,
-// and for patterns those names that their targets list.
-func (t *Table) Models() []Model {
+// Models lists the names that a caller may ask for, sorted: every exact route,
+// and for patterns those names that their targets list. A model that no target
+// has within what the caller's key demands is not among them.
+func (t *Table) Models(c Caller) []Model {
 	names := make(map[string]struct{})
 	for _, e := range t.entries {
 		if !isPattern(e.Model) {
@@ -39,7 +40,7 @@ func (t *Table) Models() []Model {
 	}
 	models := make([]Model, 0, len(names))
 	for name := range names {
-		if m := t.model(name); len(m.Targets) > 0 {
+		if m := t.model(name, c); len(m.Targets) > 0 {
 			models = append(models, m)
 		}
 	}
@@ -47,11 +48,11 @@ func (t *Table) Models() []Model {
 	return models
 }
 
-func (t *Table) model(name string) Model {
+func (t *Table) model(name string, caller Caller) Model {
 	m := Model{Name: name}
 	if e, ok := t.Match(name); ok {
 		var d Decision
-		e.Candidates(Question{Model: name}, &d)
+		e.Candidates(Question{Model: name, Caller: caller}, &d)
 		for _, c := range d.Order {
 			m.Targets = append(m.Targets, c.Target.Name)
 			m.know(c.Known)

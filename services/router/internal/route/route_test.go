@@ -253,7 +253,7 @@ func TestModels(t *testing.T) {
 		{Model: "gpt-*", Targets: refs("a", "b")},
 	}, newTarget("a", "gpt-4o", "gpt-4o-mini"), newTarget("b", "gpt-4o", "claude"))
 	var got []string
-	for _, m := range table.Models() {
+	for _, m := range table.Models(Caller{}) {
 		got = append(got, m.Name+"="+strings.Join(m.Targets, "+"))
 	}
 	if want := "fast=a gpt-4o=a+b gpt-4o-mini=a"; strings.Join(got, " ") != want {

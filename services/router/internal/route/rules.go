@@ -11,64 +11,77 @@ import (
 
 // rule rules a candidate out.
 type rule struct {
-	reason func(r *Rejection, dialect string) string
+	reason func(r *Rejection, d *Decision) string
 	// field is the client's parameter at fault.
-	field func(r *Rejection, dialect string) string
+	field func(r *Rejection, d *Decision) string
 	// failure is the error if no candidate is left and this rule explains most:
 	// that is the one with the greatest weight, which looked furthest.
 	failure llmv1.ErrorReason
 	weight  int
 }
 
-// The rules, in the order in which they are asked.
+func modelField(*Rejection, *Decision) string { return "model" }
+
+// The rules, in the order in which they are asked; those of places and of the
+// operator stand in residency.go and custom_apply.go.
 var (
 	unlisted = &rule{
-		reason:  func(*Rejection, string) string { return "the target does not list the model" },
-		field:   func(*Rejection, string) string { return "model" },
+		reason:  func(*Rejection, *Decision) string { return "the target does not list the model" },
+		field:   modelField,
 		failure: llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND,
 	}
 	absent = &rule{
-		reason: func(r *Rejection, _ string) string {
+		reason: func(r *Rejection, _ *Decision) string {
 			return "the target's region " + r.Target.Region + " does not offer the model"
 		},
-		field:   func(*Rejection, string) string { return "model" },
+		field:   modelField,
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
 	}
 	unable = &rule{
-		reason: func(r *Rejection, _ string) string {
+		reason: func(r *Rejection, _ *Decision) string {
 			return "the target does not support " + r.Dropped.Content().String()
 		},
-		field:   func(r *Rejection, dialect string) string { return capability.Field(dialect, r.Dropped.First()) },
+		field:   func(r *Rejection, d *Decision) string { return capability.Field(d.Dialect, r.Dropped.First()) },
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
-		weight:  1,
+		weight:  5,
 	}
 	untold = &rule{
-		reason: func(r *Rejection, dialect string) string {
-			return "the target cannot be told " + strings.Join(r.refusedFields(dialect), ", ")
+		reason: func(r *Rejection, d *Decision) string {
+			return "the target cannot be told " + strings.Join(r.refusedFields(d.Dialect), ", ")
 		},
-		field:   func(r *Rejection, dialect string) string { return r.refusedFields(dialect)[0] },
+		field:   func(r *Rejection, d *Decision) string { return r.refusedFields(d.Dialect)[0] },
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
-		weight:  2,
+		weight:  6,
 	}
 	overlong = &rule{
-		reason: func(r *Rejection, _ string) string {
+		reason: func(r *Rejection, _ *Decision) string {
 			return "larger context needed: the model reads at most " + strconv.FormatInt(r.Known.Context, 10) + " tokens"
 		},
-		field:   func(_ *Rejection, dialect string) string { return capability.Field(dialect, capability.Chat) },
+		field:   func(_ *Rejection, d *Decision) string { return capability.Field(d.Dialect, capability.Chat) },
 		failure: llmv1.ErrorReason_ERROR_REASON_CONTEXT_EXCEEDED,
-		weight:  3,
+		weight:  7,
 	}
 )
 
-// objection is the first rule that does not admit the candidate; nil if all do.
-// The rules are called by name: through pointers in a table they would make
-// every candidate escape to the heap.
-func objection(c *Candidate, e *Entry, q *Question) *rule {
+// barred is the first rule by which the candidate may not be asked, whatever
+// the request needs, with the demand that it does not meet; nil if it may. It
+// comes before all others: neither a rule of the operator nor a default can
+// bring back what it rules out.
+func barred(c *Candidate, e *Entry, q *Question) (*rule, string) {
 	switch {
 	case c.Model == "":
-		return unlisted
+		return unlisted, ""
 	case !c.Target.MayOffer(c.Model):
-		return absent
+		return absent, ""
+	}
+	return misplaced(c, e, q)
+}
+
+// objection is the first rule by which a candidate that may be asked cannot do
+// what the request needs; nil if it can. The rules are called by name: through
+// pointers in a table they would make every candidate escape to the heap.
+func objection(c *Candidate, e *Entry, q *Question) *rule {
+	switch {
 	case c.Dropped.Content() != capability.None:
 		return unable
 	case !e.DropUnsupported && (c.refused != capability.None || anyRefused(c.Unexpressed, q.Dialect)):
@@ -111,5 +124,9 @@ func tooLong(c *Candidate, q *Question) bool {
 	if c.Known == nil || c.Known.Context == 0 || q.Input*2 < c.Known.Context {
 		return false
 	}
-	return tokens.Conversation(c.Model, q.Conversation)*100 > c.Known.Context*(100+slack)
+	input := q.Input
+	if !q.Assumed {
+		input = tokens.Conversation(c.Model, q.Conversation)
+	}
+	return input*100 > c.Known.Context*(100+slack)
 }

@@ -299,7 +299,7 @@ func TestModelsShowWhatIsKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := table.Models()[0]
+	m := table.Models(Caller{})[0]
 	if m.Context != 1000 || m.Output != 100 || strings.Join(m.Input, ",") != "text" {
 		t.Errorf("model %+v", m)
 	}

@@ -24,20 +24,20 @@ const healthWeight = 100
 // The rules about health, the last that are asked.
 var (
 	opened = &rule{
-		reason:  func(r *Rejection, _ string) string { return "circuit open for another " + r.waits() },
-		field:   func(*Rejection, string) string { return "" },
+		reason:  func(r *Rejection, _ *Decision) string { return "circuit open for another " + r.waits() },
+		field:   func(*Rejection, *Decision) string { return "" },
 		failure: llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, weight: healthWeight,
 	}
 	cooling = &rule{
-		reason:  func(r *Rejection, _ string) string { return "the target limits us for another " + r.waits() },
-		field:   func(*Rejection, string) string { return "" },
+		reason:  func(r *Rejection, _ *Decision) string { return "the target limits us for another " + r.waits() },
+		field:   func(*Rejection, *Decision) string { return "" },
 		failure: llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED, weight: healthWeight,
 	}
 	ejected = &rule{
-		reason: func(r *Rejection, _ string) string {
+		reason: func(r *Rejection, _ *Decision) string {
 			return "ejected for another " + r.waits() + ": it does worse than the others"
 		},
-		field:   func(*Rejection, string) string { return "" },
+		field:   func(*Rejection, *Decision) string { return "" },
 		failure: llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, weight: healthWeight,
 	}
 )
@@ -139,7 +139,7 @@ func (d *Decision) degradedReason(place int) string {
 	r := Rejection{Candidate: d.Order[place], wait: d.Order[place].wait(d.question.Time)}
 	why := ordinal(place)
 	if broken := unhealthy(r.monitor.State(d.question.Time)); broken != nil {
-		why = broken.reason(&r, d.Dialect) + "; " + why
+		why = broken.reason(&r, d) + "; " + why
 	}
 	return "no target is healthy: " + why
 }

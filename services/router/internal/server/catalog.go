@@ -46,7 +46,9 @@ func (s *Server) ExplainRoute(ctx context.Context, r *routerv1.ExplainRouteReque
 	if err != nil {
 		return nil, err
 	}
-	decision, err := s.catalog.Explain(ctx, &pipeline.Call{Principal: p, Conversation: r.GetConversation()})
+	decision, err := s.catalog.Explain(ctx, &pipeline.Call{
+		Principal: p, Conversation: r.GetConversation(), Options: r.GetOptions(),
+	}, r.GetStream())
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,7 @@ func (s *Server) Embed(ctx context.Context, r *routerv1.EmbedRequest) (*routerv1
 	result, err := s.pipeline.Embed(ctx, &pipeline.EmbedCall{
 		RequestID: requestID(ctx), Principal: p,
 		Request: &provider.EmbedRequest{Model: r.GetModel(), Inputs: r.GetInputs(), Dimensions: r.GetDimensions()},
+		Options: r.GetOptions(),
 	})
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ type Pipeline interface {
 type Catalog interface {
 	Models(*auth.Principal) []*routerv1.Model
 	Targets() []*routerv1.Target
-	Explain(context.Context, *pipeline.Call) (*routerv1.RouteDecision, error)
+	Explain(ctx context.Context, call *pipeline.Call, streamed bool) (*routerv1.RouteDecision, error)
 }
 
 // Server implements tollgate.router.v1.RouterService.

@@ -41,9 +41,11 @@ func (h *Handler) embedCohere(w http.ResponseWriter, r *http.Request, caller *au
 }
 
 func (h *Handler) embed(w http.ResponseWriter, r *http.Request, caller *auth.Principal, asked *provider.EmbedRequest, dropped []string, encode func(*provider.Embeddings) []byte) error {
-	result, err := h.Gateway.Embed(r.Context(), &pipeline.EmbedCall{
-		RequestID: httpserver.RequestID(r.Context()), Principal: caller, Request: asked,
-	})
+	call, err := h.EmbedCall(r, caller, asked)
+	if err != nil {
+		return err
+	}
+	result, err := h.Gateway.Embed(r.Context(), call)
 	if err != nil {
 		return err
 	}

@@ -85,9 +85,11 @@ func (h *Handler) vectors(w http.ResponseWriter, r *http.Request, caller *auth.P
 	if err != nil {
 		return err
 	}
-	result, err := h.Gateway.Embed(r.Context(), &pipeline.EmbedCall{
-		RequestID: httpserver.RequestID(r.Context()), Principal: caller, Request: asked,
-	})
+	call, err := h.EmbedCall(r, caller, asked)
+	if err != nil {
+		return err
+	}
+	result, err := h.Gateway.Embed(r.Context(), call)
 	if err != nil {
 		return err
 	}

@@ -43,9 +43,11 @@ func (h *Handler) embed(w http.ResponseWriter, r *http.Request, caller *auth.Pri
 	if err != nil {
 		return err
 	}
-	result, err := h.Gateway.Embed(r.Context(), &pipeline.EmbedCall{
-		RequestID: httpserver.RequestID(r.Context()), Principal: caller, Request: &asked.EmbedRequest,
-	})
+	call, err := h.EmbedCall(r, caller, &asked.EmbedRequest)
+	if err != nil {
+		return err
+	}
+	result, err := h.Gateway.Embed(r.Context(), call)
 	if err != nil {
 		return err
 	}

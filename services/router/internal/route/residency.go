@@ -1,0 +1,163 @@
+package route
+
+import (
+	"strings"
+
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/internal/platform/config"
+	"github.com/tollgate/tollgate/services/router/internal/jurisdiction"
+	"github.com/tollgate/tollgate/services/router/internal/provider"
+)
+
+// The demands on where a request is computed, and by whom, are three: the
+// key's, the route's and the caller's. A target must meet each of them, so that
+// each can narrow what the others leave and none can widen it.
+//
+// They are checked here and nowhere else. Whatever asks targets (retries,
+// fallbacks, hedges, recoveries, shadows, escalations) takes them from
+// Decision.Order, and what is ruled out here is never in it.
+
+var (
+	elsewhere = &rule{
+		reason: func(r *Rejection, d *Decision) string {
+			return "the target is not known to compute in " + r.because + ", which " + d.whose(r.because, placeDemands) + " demands"
+		},
+		field:   func(_ *Rejection, d *Decision) string { return optionField(d, d.question.Residency, "residency") },
+		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
+		weight:  1,
+	}
+	contradicted = &rule{
+		reason: func(_ *Rejection, d *Decision) string {
+			bound := d.bound()
+			return "the request asks for " + d.question.Residency + ", but " + d.whose(bound, placeDemands) + " demands " + bound +
+				": ask for " + bound + ", or for nothing"
+		},
+		field:   func(_ *Rejection, d *Decision) string { return optionField(d, d.question.Residency, "residency") },
+		failure: llmv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED,
+		weight:  2,
+	}
+	uncertified = &rule{
+		reason: func(r *Rejection, d *Decision) string {
+			return "the target does not have the compliance class " + r.because + ", which " + d.whose(r.because, classDemands) + " demands"
+		},
+		field:   func(_ *Rejection, d *Decision) string { return optionField(d, d.question.Compliance, "compliance") },
+		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
+		weight:  3,
+	}
+)
+
+// demands are the key's, the route's and the caller's.
+type demands [3]string
+
+func placeDemands(e *Entry, q *Question) demands {
+	return demands{q.Caller.Residency, e.Residency, q.Residency}
+}
+
+func classDemands(e *Entry, q *Question) demands {
+	return demands{q.Caller.Compliance, e.Compliance, q.Compliance}
+}
+
+// first is the strongest demand that there is; empty for none.
+func (d demands) first() string {
+	for _, wanted := range d {
+		if wanted != "" {
+			return wanted
+		}
+	}
+	return ""
+}
+
+// misplaced is the rule by which the candidate is where the request must not
+// go, with the demand; nil if there is none.
+func misplaced(c *Candidate, e *Entry, q *Question) (*rule, string) {
+	for _, place := range placeDemands(e, q) {
+		if place != "" && !c.Target.Within(place, c.Model) {
+			if opposed(q.Residency, q.Caller.Residency) || opposed(q.Residency, e.Residency) {
+				return contradicted, place
+			}
+			return elsewhere, place
+		}
+	}
+	for _, class := range classDemands(e, q) {
+		if class != "" && !c.Target.Certified(class) {
+			return uncertified, class
+		}
+	}
+	return nil, ""
+}
+
+func opposed(asked, bound string) bool { return asked != "" && bound != "" && asked != bound }
+
+// bound is the jurisdiction that the caller's own wish contradicts.
+func (d *Decision) bound() string {
+	if opposed(d.question.Residency, d.question.Caller.Residency) {
+		return d.question.Caller.Residency
+	}
+	return d.Entry.Residency
+}
+
+// whose says whose demand it is.
+func (d *Decision) whose(demand string, of func(*Entry, *Question) demands) string {
+	for i, wanted := range of(d.Entry, &d.question) {
+		if wanted == demand {
+			return [...]string{"the key", "the route", "the request"}[i]
+		}
+	}
+	return "the request"
+}
+
+// optionField is the client's parameter at fault: its option if it set one, as
+// its dialect has it, else the model, for which there is no such target.
+func optionField(d *Decision, asked, name string) string {
+	switch {
+	case asked == "":
+		return "model"
+	case d.Dialect == "":
+		return "options." + name
+	default:
+		return "x-tollgate-" + name
+	}
+}
+
+// validatePlace reports demands that no target of the route can meet.
+func (r Route) validatePlace(v *config.Validator, targets []provider.Target) {
+	const how = "use lower-case letters, digits and hyphens, for example %s"
+	switch {
+	case r.Residency == "":
+	case !jurisdiction.Valid(r.Residency):
+		v.Fail("residency", "%q is not a jurisdiction", r.Residency).WithHelp(how, "eu")
+	case !r.any(targets, func(t *provider.Target, model string) bool { return t.Within(r.Residency, model) }):
+		v.Fail("residency", "no target of the route is known to compute in %q", r.Residency).
+			WithHelp("say so in the target's residency, or name a target in a region there")
+	}
+	switch {
+	case r.Compliance == "":
+	case !provider.ValidClass(r.Compliance):
+		v.Fail("compliance", "%q is not a compliance class", r.Compliance).WithHelp(how, "regulated")
+	case !r.any(targets, func(t *provider.Target, _ string) bool { return t.Certified(r.Compliance) }):
+		v.Fail("compliance", "no target of the route has the class %q", r.Compliance).
+			WithHelp("list it in the target's compliance")
+	}
+}
+
+// any says whether something holds for a target of the route. Of a pattern it
+// is not known which models come: the name of the reference stands for them.
+func (r Route) any(targets []provider.Target, holds func(t *provider.Target, model string) bool) bool {
+	for _, ref := range r.Targets {
+		model := ref.Model
+		if model == "" {
+			model = strings.ReplaceAll(r.Model, "*", "")
+		}
+		for i := range targets {
+			if t := &targets[i]; t.Name == ref.Name {
+				if upstream, ok := t.Models.Upstream(model); ok {
+					model = upstream
+				}
+				if holds(t, model) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
