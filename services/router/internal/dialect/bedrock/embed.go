@@ -9,7 +9,6 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
 	"github.com/tollgate/tollgate/services/internal/platform/httpserver"
 	"github.com/tollgate/tollgate/services/router/internal/dialect"
-	"github.com/tollgate/tollgate/services/router/internal/pipeline"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/wire/cohere"
 	"github.com/tollgate/tollgate/services/router/internal/wire/refusal"
