@@ -109,13 +109,11 @@ func (m *Monitor) judge(e *End, b *Breaker) change {
 	}
 	m.count(verdict)
 	switch {
-	case b.Disabled:
-		return change{}
 	case p.circuit() == HalfOpen:
 		return m.probe(e, verdict, b)
 	case p.circuit() == Open:
 		return m.insisted(now, verdict)
-	case verdict == Denied:
+	case verdict == Denied && !b.Disabled:
 		return m.open(now, denied)
 	default:
 		return m.record(e, verdict, b)
@@ -128,7 +126,9 @@ const denied = "the target refuses our credential"
 func (m *Monitor) count(v Verdict) {
 	switch v {
 	case Good:
-		m.streak.Store(0)
+		if m.streak.Load() != 0 {
+			m.streak.Store(0)
+		}
 	case Bad, Denied:
 		m.streak.Add(1)
 	}
@@ -143,10 +143,10 @@ func (m *Monitor) record(e *End, v Verdict, b *Breaker) change {
 		return change{}
 	}
 	now := e.Time.UnixNano()
-	m.window.add(now, b.Window.Std(), v == Bad, slow)
+	m.window.add(now, b.Window.Std(), v == Bad || v == Denied, slow)
 	sum := &m.window.sum
 	m.recent.Store(uint64(sum.calls)<<32 | uint64(sum.failed))
-	if int(sum.calls) < b.MinCalls {
+	if b.Disabled || int(sum.calls) < b.MinCalls {
 		return change{}
 	}
 	if int(sum.failed)*100 >= b.FailureRate*int(sum.calls) {

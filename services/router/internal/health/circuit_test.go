@@ -9,15 +9,21 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 )
 
+// tester is a test, or one run of a property.
+type tester interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // bench is a group under a clock that stands still unless it is moved.
 type bench struct {
-	t      testing.TB
+	t      tester
 	now    time.Time
 	group  *Group
 	events []Event
 }
 
-func newBench(t testing.TB, c Config) *bench {
+func newBench(t tester, c Config) *bench {
 	b := &bench{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	b.group = NewGroup(For("east"), WithConfig(c), WithClock(func() time.Time { return b.now }), WithRandom(func() float64 { return 0 }))
 	b.group.Observe(func(e Event) { b.events = append(b.events, e) })
@@ -228,6 +234,33 @@ func TestEndsOfEarlierPhasesDoNotCount(t *testing.T) {
 	}
 }
 
+// A probe of an earlier half-open time must not free a place of this one's.
+func TestLateProbeFreesNoPlace(t *testing.T) {
+	b := newBench(t, Config{Breaker: Breaker{Probes: 2}})
+	m := b.group.Of("a")
+	b.calls(m, 10, Bad)
+	b.pass(5 * time.Second)
+	late, failed := b.begin(m), b.begin(m)
+	b.end(m, failed, Bad)
+	b.pass(10 * time.Second)
+	b.begin(m)
+	b.begin(m)
+	b.end(m, late, Good)
+	b.shut(m)
+	b.want(m, HalfOpen)
+}
+
+// What was seen before the circuit opened is not held against it afterwards.
+func TestClosedCircuitBeginsAnew(t *testing.T) {
+	b := newBench(t, Config{Breaker: Breaker{Window: d(time.Minute)}})
+	m := b.group.Of("a")
+	b.calls(m, 10, Bad)
+	b.pass(5 * time.Second)
+	b.calls(m, 3, Good)
+	b.calls(m, 9, Bad)
+	b.want(m, Closed)
+}
+
 func TestDeniedOpensAtOnce(t *testing.T) {
 	b := newBench(t, Config{})
 	m := b.group.Of("a")
@@ -294,11 +327,11 @@ func TestThrottledCoolsDown(t *testing.T) {
 	throttle := func(m *Monitor, ticket Ticket, until time.Duration) {
 		m.End(End{Verdict: Throttled, Time: b.now, Until: b.now.Add(until), Ticket: ticket})
 	}
-	tickets := make([]Ticket, 20)
+	tickets := make([]Ticket, 21)
 	for i := range tickets {
 		tickets[i] = b.begin(m)
 	}
-	for _, ticket := range tickets {
+	for _, ticket := range tickets[1:] {
 		throttle(m, ticket, 12*time.Second)
 		b.pass(10 * time.Millisecond)
 	}
@@ -307,6 +340,7 @@ func TestThrottledCoolsDown(t *testing.T) {
 	if len(b.events) != 1 || b.events[0].To != Cooling {
 		t.Errorf("20 refusals make %d events", len(b.events))
 	}
+	throttle(m, tickets[0], time.Second) // sooner than the others were told
 	if got := m.RetryTime(b.now).Sub(b.now); got != 12*time.Second-10*time.Millisecond {
 		t.Errorf("cools for %v", got)
 	}

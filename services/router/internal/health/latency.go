@@ -48,12 +48,17 @@ func (p *peak) at(now int64) time.Duration {
 	return time.Duration(float64(math.Float32frombits(uint32(word>>32))) * fading(passed))
 }
 
-// fading is what is left of 1 after a time.
+// fading is what is left of 1 after a time: e to the power of -x, taken as
+// (1 + x/256) to that of -256, which is as good here and a quarter of the work.
 func fading(passed int64) float64 {
 	if passed <= 0 {
 		return 1
 	}
-	return math.Exp(-float64(passed) / float64(decay))
+	y := 1 + float64(passed)/(256*float64(decay))
+	for range 8 {
+		y *= y
+	}
+	return 1 / y
 }
 
 // measure takes the times of an attempt. What was given up counts only if it
@@ -66,8 +71,9 @@ func (m *Monitor) measure(e *End) {
 	i := index(e.Streamed)
 	m.peaks[i].observe(e.Time.UnixNano(), float64(waited), !e.answered())
 	if e.answered() {
-		m.spreads[i].add(waited)
-		m.p95s[i].Store(int64(m.spreads[i].p95))
+		if m.spreads[i].add(waited) {
+			m.p95s[i].Store(int64(m.spreads[i].p95))
+		}
 	}
 }
 

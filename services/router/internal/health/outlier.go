@@ -33,7 +33,7 @@ type field struct {
 	serving, ejected int
 	hosts            int     // how many were asked often enough to be compared
 	rates            float64 // the sum of their rates of success
-	suspicious       bool    // someone fails
+	suspicious       bool    // someone failed of late
 }
 
 func survey(peers []*Monitor, states []State, now time.Time) field {
@@ -55,18 +55,19 @@ func survey(peers []*Monitor, states []State, now time.Time) field {
 			continue
 		}
 		f.serving++
-		f.suspicious = f.suspicious || m.streak.Load() > 0
-		o := &m.group.config.Load().Outlier
-		if rate, ok := m.success(o, n); ok {
-			f.hosts++
-			f.rates += rate
-			f.suspicious = f.suspicious || rate < 1
-		}
+		_, failed := m.latest()
+		f.suspicious = f.suspicious || failed > 0
 	}
 	return f
 }
 
 func (f *field) ejectWorst(peers []*Monitor, states []State, now int64) {
+	for i, m := range peers {
+		if rate, ok := m.success(&m.group.config.Load().Outlier, now); ok && states[i] == Closed {
+			f.hosts++
+			f.rates += rate
+		}
+	}
 	for i, m := range peers {
 		o := &m.group.config.Load().Outlier
 		if o.Disabled || states[i] != Closed || f.serving < 2 || (f.ejected+1)*100 > o.MaxEjectedPercent*len(peers) {
@@ -104,10 +105,15 @@ func (m *Monitor) serves(now int64) bool {
 	return m.current().circuit() == Closed && !lasts(&m.cooling, now) && !lasts(&m.ejected, now)
 }
 
+// latest counts the calls and failures of the breaker's window.
+func (m *Monitor) latest() (calls, failed uint64) {
+	recent := m.recent.Load()
+	return recent >> 32, recent & (1<<32 - 1)
+}
+
 // success is the rate of success of late, and whether it says anything.
 func (m *Monitor) success(o *Outlier, now int64) (float64, bool) {
-	recent := m.recent.Load()
-	calls, failed := recent>>32, recent&(1<<32-1)
+	calls, failed := m.latest()
 	latest := max(m.lastSuccess.Load(), m.lastFailure.Load())
 	if calls < uint64(o.MinRequests) || now-latest > int64(m.group.config.Load().Breaker.Window) {
 		return 0, false

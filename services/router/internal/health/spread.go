@@ -43,7 +43,8 @@ func bounds(i int) (from, width time.Duration) {
 	return time.Duration(perDoubling+i%perDoubling) << (shift + unitBits), 1 << (shift + unitBits)
 }
 
-func (s *spread) add(d time.Duration) {
+// add counts a time, and says whether it found p95 anew.
+func (s *spread) add(d time.Duration) bool {
 	s.parts[part(d)]++
 	s.total++
 	s.since++
@@ -54,21 +55,22 @@ func (s *spread) add(d time.Duration) {
 			s.total += s.parts[i]
 		}
 	}
-	if s.total >= fewest && (s.since >= findEvery || s.p95 == 0) {
-		s.p95, s.since = s.quantile(0.95), 0
+	if s.total < fewest || s.since < findEvery && s.p95 != 0 {
+		return false
 	}
+	s.p95, s.since = s.quantile(0.95), 0
+	return true
 }
 
 // quantile is the time that a share of the answers did not exceed.
 func (s *spread) quantile(q float32) time.Duration {
-	left := s.total * q
-	for i := range s.parts {
-		if n := s.parts[i]; n > 0 && n >= left {
+	above := s.total * (1 - q) // counts that lie above it
+	for i := len(s.parts) - 1; i >= 0; i-- {
+		if n := s.parts[i]; n > 0 && n >= above {
 			from, width := bounds(i)
-			return from + time.Duration(float32(width)*left/n)
+			return from + time.Duration(float32(width)*(1-above/n))
 		}
-		left -= s.parts[i]
+		above -= s.parts[i]
 	}
-	from, width := bounds(len(s.parts) - 1)
-	return from + width
+	return 0
 }
