@@ -9,7 +9,6 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/health"
@@ -20,49 +19,12 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/tokens"
 )
 
-// Ledger is told of the attempts of one request.
-type Ledger interface {
-	// Begin is called before the target is. An error ends the request.
-	Begin(ctx context.Context, a *Attempt) error
-	// End is called exactly once for each attempt that Begin took.
-	End(ctx context.Context, a *Attempt, end End)
-}
-
-// Source says what a candidate is asked: targets differ in what they can be told.
-type Source interface {
-	// RequestFor is called once for each attempt. What it returns is not changed.
-	RequestFor(*route.Candidate) *provider.Request
-}
-
-// End says how an attempt ended.
-type End struct {
-	Outcome billingv1.Outcome
-	// Err is why it failed; nil for a success.
-	Err error
-	// Last is true if the request makes no further attempt.
-	Last bool
-}
-
-// Job is what a request wants of its targets.
-type Job struct {
-	// Order holds the candidates in the order in which they are tried.
-	Order []route.Candidate
-	// Source says what to ask; the request's Model is set for each attempt.
-	Source Source
-	// Embed is what to ask for vectors; likewise.
-	Embed *provider.EmbedRequest
-	// Ledger is told of every attempt.
-	Ledger Ledger
-	// Tenant is the organisation that asks, and Tokens the most that an attempt
-	// may use.
-	Tenant string
-	Tokens int64
-}
-
-// Attempt is one call of one target. It belongs to one goroutine.
+// Attempt is one call of one target. It belongs to one goroutine at a time.
 type Attempt struct {
 	// Number counts the attempts of the request, from 1.
 	Number int
+	// Role is what it is besides a plain attempt; empty if nothing.
+	Role string
 	// Candidate is what is called.
 	Candidate route.Candidate
 	// Streamed is true if the answer is streamed.
@@ -86,6 +48,8 @@ type Attempt struct {
 	runner    *Runner
 	ledger    Ledger
 	operation string
+	turn      turn
+	source    *source         // of a stream
 	outer     context.Context // the request's, with the attempt's span
 	ctx       context.Context // the target's: cancelled when the attempt ends
 	cancel    context.CancelCauseFunc
@@ -93,23 +57,26 @@ type Attempt struct {
 	spans     [2]trace.Span // router.attempt and, below it, the client's
 	usage     llmv1.Usage   // what Reported points at for streams
 	answer    observe.Answer
-	failure   *errs.Error
-	release   func()
+	release   func() // frees the reader
+	free      func() // frees the context of an attempt beside others
 	pass      target.Pass
 	ended     bool
 }
 
-// begin starts the clock, the spans and the ledger's entry.
-func (r *Runner) begin(ctx context.Context, job *Job, operation string, c route.Candidate, pass target.Pass, number int) (*Attempt, error) {
+// begin starts the clock, the spans and the ledger's entry of an attempt that
+// was let in.
+func (h *hunt) begin(ctx context.Context, in *entrant, pass target.Pass) (*Attempt, error) {
+	c := &h.job.Order[in.turn.place]
 	a := &Attempt{
-		Number: number, Candidate: c, StartTime: time.Now(), Written: tokens.NewWritten(c.Tokenizer(), c.Model),
-		Streamed: operation == opStream, runner: r, ledger: job.Ledger, operation: operation, pass: pass,
+		Number: int(h.made.Add(1)), Role: in.role, Candidate: *c, StartTime: time.Now(),
+		Written: tokens.NewWritten(c.Tokenizer(), c.Model), Streamed: h.op.name == opStream, Asked: in.asked, Embedded: in.embed,
+		runner: h.runner, ledger: h.job.Ledger, operation: h.op.name, turn: in.turn, pass: pass, free: in.free,
 	}
-	if err := job.Ledger.Begin(ctx, a); err != nil {
+	if err := h.job.Ledger.Begin(ctx, a); err != nil {
 		pass.Leave(health.End{Time: time.Now()}, 0)
 		return nil, err
 	}
-	a.outer, a.spans[0] = observe.StartAttempt(ctx, number, c.Target.Name)
+	a.outer, a.spans[0] = observe.StartAttempt(ctx, a.Number, c.Target.Name, a.Role)
 	if pass.Probe() {
 		observe.MarkProbe(a.spans[0])
 	}
@@ -140,15 +107,17 @@ func (a *Attempt) End(end End) {
 	a.EndTime = time.Now()
 	a.watch.stop()
 	a.cancel(nil)
-	if a.release != nil {
-		a.release()
+	for _, free := range []func(){a.release, a.free} {
+		if free != nil {
+			free()
+		}
 	}
 	var first time.Duration
 	if !a.FirstContent.IsZero() {
 		first = a.FirstContent.Sub(a.StartTime)
 	}
 	a.ledger.End(a.outer, a, end)
-	verdict, until := judge(end, a.EndTime)
+	verdict, until := verdict(end, a.EndTime)
 	event, changed := a.pass.Leave(health.End{
 		Verdict: verdict, Until: until,
 		Time: a.EndTime, Duration: a.EndTime.Sub(a.StartTime), FirstContent: first, Streamed: a.Streamed,
@@ -169,28 +138,6 @@ func (a *Attempt) Ended() bool { return a == nil || a.ended }
 
 // SetUsage tells telemetry what the ledger wrote down.
 func (a *Attempt) SetUsage(u *llmv1.Usage) { a.answer.Usage = u }
-
-// judge says what an end says about the target, and when one that limits us
-// wants to be asked again.
-func judge(end End, now time.Time) (v health.Verdict, until time.Time) {
-	switch {
-	case end.Outcome == billingv1.Outcome_OUTCOME_SUCCEEDED, end.Outcome == billingv1.Outcome_OUTCOME_BLOCKED:
-		return health.Good, until
-	case end.Outcome != billingv1.Outcome_OUTCOME_FAILED || !blames(end.Err):
-		return health.Neutral, until
-	}
-	switch e := errs.From(end.Err); e.Reason {
-	case llmv1.ErrorReason_ERROR_REASON_PROVIDER_AUTH:
-		return health.Denied, until
-	case llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED:
-		if e.RetryAfter > 0 {
-			until = now.Add(e.RetryAfter)
-		}
-		return health.Throttled, until
-	default:
-		return health.Bad, until
-	}
-}
 
 // fault sees an adapter's error as what it means for the request.
 func (a *Attempt) fault(err error) *errs.Error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,19 +35,36 @@ type read struct {
 
 type adapter struct {
 	plays []play
-	asked int
-	model string
-	live  int // readers that are open
+
+	mu       sync.Mutex
+	asked    int
+	requests []*provider.Request
+	model    string
+	live     int // readers that are open
 }
 
 func (a *adapter) next(ctx context.Context) ([]read, error) {
+	a.mu.Lock()
 	p := a.plays[min(a.asked, len(a.plays)-1)]
 	a.asked++
+	a.mu.Unlock()
 	return p(ctx)
 }
 
+func (a *adapter) took(r *provider.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.model, a.requests = r.Model, append(a.requests, r)
+}
+
+func (a *adapter) open(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.live += n
+}
+
 func (a *adapter) Generate(ctx context.Context, r *provider.Request) (*provider.Answer, error) {
-	a.model = r.Model
+	a.took(r)
 	if _, err := a.next(ctx); err != nil {
 		return nil, err
 	}
@@ -54,12 +72,12 @@ func (a *adapter) Generate(ctx context.Context, r *provider.Request) (*provider.
 }
 
 func (a *adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reader, error) {
-	a.model = r.Model
+	a.took(r)
 	steps, err := a.next(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a.live++
+	a.open(1)
 	return &reader{a: a, ctx: ctx, steps: steps}, nil
 }
 
@@ -95,7 +113,7 @@ func (r *reader) Next() (*stream.Chunk, error) {
 func (r *reader) Close() error {
 	if !r.closed {
 		r.closed = true
-		r.a.live--
+		r.a.open(-1)
 	}
 	return nil
 }
@@ -137,13 +155,21 @@ func later(d time.Duration, s read) read { s.after = d; return s }
 // books is a ledger that checks that every attempt begins and ends once.
 type books struct {
 	t     testing.TB
+	mu    sync.Mutex
 	open  map[*Attempt]bool
 	ends  []End
+	roles []string // by end
+	over  bool     // no attempt follows
 	order []string
 	full  error
 }
 
 func (b *books) Begin(_ context.Context, a *Attempt) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		b.t.Error("an attempt follows the last one")
+	}
 	if b.full != nil {
 		return b.full
 	}
@@ -159,16 +185,14 @@ func (b *books) Begin(_ context.Context, a *Attempt) error {
 }
 
 func (b *books) End(_ context.Context, a *Attempt, e End) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if !b.open[a] {
 		b.t.Errorf("attempt %d ends that is not open", a.Number)
 	}
 	delete(b.open, a)
-	for _, before := range b.ends {
-		if before.Last {
-			b.t.Error("an attempt follows the last one")
-		}
-	}
-	b.ends = append(b.ends, e)
+	b.over = b.over || e.Last
+	b.ends, b.roles = append(b.ends, e), append(b.roles, a.Candidate.Target.Name+a.Role)
 }
 
 func newRunner(p Policy) *Runner {
@@ -197,7 +221,7 @@ func newTarget(name string, a provider.Adapter) *target.Target {
 }
 
 func job(b *books, targets ...*target.Target) *Job {
-	j := &Job{Source: source{}, Embed: &provider.EmbedRequest{Inputs: []string{"a"}}, Ledger: b}
+	j := &Job{Recovery: route.Recovery{Mode: "off"}, Source: asks{&provider.Request{}}, Embed: &provider.EmbedRequest{Inputs: []string{"a"}}, Ledger: b}
 	for _, t := range targets {
 		j.Order = append(j.Order, route.Candidate{Target: t, Model: "upstream-" + t.Name})
 	}
@@ -215,7 +239,11 @@ func errorChunk() *stream.Chunk {
 	}}}
 }
 
-// source asks every candidate the same.
-type source struct{}
+// asks asks every candidate the same.
+type asks struct{ *provider.Request }
 
-func (source) RequestFor(*route.Candidate) *provider.Request { return &provider.Request{} }
+func (s asks) RequestFor(*route.Candidate) *provider.Request { return s.Request }
+
+func (s asks) ContinuationFor(_ *route.Candidate, begun string) *provider.Request {
+	return &provider.Request{Context: begun}
+}

@@ -4,8 +4,10 @@ import (
 	"math/rand/v2"
 	"time"
 
+	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/health"
 )
 
 // Policy bounds how hard a request is tried.
@@ -24,46 +26,69 @@ type Policy struct {
 type step uint8
 
 const (
-	stop    step = iota + 1 // the request is at fault, or nobody waits for it
+	stop    step = iota + 1 // nobody waits for the request, or the fault is ours
+	reject                  // the request is at fault
+	filter                  // a filter of the provider's stopped it
+	larger                  // only a model that reads more may do better
 	advance                 // another target may do better
+	silence                 // likewise, and this target is not asked again
 	retry                   // the same target may do better soon
 )
 
 func (s step) String() string {
-	return [...]string{"", "stop", "next target", "retry"}[s]
+	return [...]string{"", "stop", "stop", "stop", "larger model", "next target", "next target", "retry"}[s]
 }
 
-// steps says what an error means. A reason that is not here means advance.
-var steps = map[llmv1.ErrorReason]step{
-	llmv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT:          stop,
-	llmv1.ErrorReason_ERROR_REASON_PROVIDER_REJECTED:         stop,
-	llmv1.ErrorReason_ERROR_REASON_PROVIDER_CONTENT_FILTERED: stop,
-	llmv1.ErrorReason_ERROR_REASON_CANCELLED:                 stop,
-	llmv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED:         stop,
-	llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED:     retry,
-	llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE:      retry,
-	llmv1.ErrorReason_ERROR_REASON_STREAM_INTERRUPTED:        retry,
+// class is what a reason means.
+type class struct {
+	step step
+	// verdict is what it says about the target.
+	verdict health.Verdict
 }
 
-func stepAfter(e *errs.Error) step {
-	if s, ok := steps[e.Reason]; ok {
-		return s
-	}
-	return advance
+// classes says what an error means.
+var classes = map[llmv1.ErrorReason]class{
+	llmv1.ErrorReason_ERROR_REASON_CANCELLED:                 {stop, health.Neutral},
+	llmv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED:         {stop, health.Neutral},
+	llmv1.ErrorReason_ERROR_REASON_INTERNAL:                  {stop, health.Neutral},
+	llmv1.ErrorReason_ERROR_REASON_UNIMPLEMENTED:             {stop, health.Neutral},
+	llmv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT:          {reject, health.Neutral},
+	llmv1.ErrorReason_ERROR_REASON_BODY_TOO_LARGE:            {reject, health.Neutral},
+	llmv1.ErrorReason_ERROR_REASON_PROVIDER_REJECTED:         {reject, health.Neutral},
+	llmv1.ErrorReason_ERROR_REASON_PROVIDER_CONTENT_FILTERED: {filter, health.Neutral},
+	llmv1.ErrorReason_ERROR_REASON_CONTEXT_EXCEEDED:          {larger, health.Neutral},
+	llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED:               {advance, health.Neutral},
+	llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND:           {advance, health.Neutral}, // clients can make up names of models
+	llmv1.ErrorReason_ERROR_REASON_PROVIDER_AUTH:             {advance, health.Denied},
+	llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT:          {silence, health.Bad},
+	llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED:     {retry, health.Throttled},
+	llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE:      {retry, health.Bad},
+	llmv1.ErrorReason_ERROR_REASON_STREAM_INTERRUPTED:        {retry, health.Bad},
 }
 
-// blames says whether an error speaks against the target.
-func blames(err error) bool {
-	e := errs.From(err)
-	if e == nil {
-		return false
+// classOf is the class of an error; one whose reason has none speaks against
+// the target, and another may do better.
+func classOf(e *errs.Error) class {
+	if c, ok := classes[e.Reason]; ok {
+		return c
 	}
-	switch e.Reason {
-	case llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED, llmv1.ErrorReason_ERROR_REASON_CONTEXT_EXCEEDED,
-		llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND: // clients can make up names of models
-		return false
+	return class{advance, health.Bad}
+}
+
+// verdict is what an end says about the target, and when one that limits us
+// wants to be asked again.
+func verdict(end End, now time.Time) (v health.Verdict, until time.Time) {
+	switch {
+	case end.Outcome == billingv1.Outcome_OUTCOME_SUCCEEDED, end.Outcome == billingv1.Outcome_OUTCOME_BLOCKED:
+		return health.Good, until
+	case end.Outcome != billingv1.Outcome_OUTCOME_FAILED || end.Err == nil:
+		return health.Neutral, until
 	}
-	return stepAfter(e) != stop
+	e := errs.From(end.Err)
+	if v = classOf(e).verdict; v == health.Throttled && e.RetryAfter > 0 {
+		until = now.Add(e.RetryAfter)
+	}
+	return v, until
 }
 
 // wait is how long to wait before the n-th retry of a target, n from 0, and

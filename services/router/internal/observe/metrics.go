@@ -33,6 +33,7 @@ type Metrics struct {
 	duration   metric.Float64Histogram
 	firstToken metric.Float64Histogram
 	attempts   metric.Int64Counter
+	rescues    rescues
 
 	// sets remembers the attributes of calls; a limit keeps names that clients
 	// make up from filling the memory.
@@ -71,7 +72,7 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		metric.WithDescription("Time until a target's first content."), metric.WithExplicitBucketBoundaries(firstBounds...))
 	out.attempts, errAttempts = m.Int64Counter("tollgate.router.attempts", metric.WithUnit("{attempt}"),
 		metric.WithDescription("Attempts by target and outcome."))
-	return &out, errors.Join(errTokens, errDuration, errFirst, errAttempts)
+	return &out, errors.Join(errTokens, errDuration, errFirst, errAttempts, out.rescues.make(m))
 }
 
 // Record counts a call.

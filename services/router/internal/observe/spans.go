@@ -23,11 +23,15 @@ type Call struct {
 	Target    string
 }
 
-// StartAttempt begins the span of an attempt.
-func StartAttempt(ctx context.Context, number int, target string) (context.Context, trace.Span) {
+// StartAttempt begins the span of an attempt; role is what it is besides a
+// plain one.
+func StartAttempt(ctx context.Context, number int, target, role string) (context.Context, trace.Span) {
 	ctx, span := telemetry.Start(ctx, "router.attempt")
 	if span.IsRecording() {
 		span.SetAttributes(attribute.Int("tollgate.attempt", number), attribute.String("tollgate.target", target))
+		if role != "" {
+			span.SetAttributes(attribute.String("tollgate.role", role))
+		}
 	}
 	return ctx, span
 }

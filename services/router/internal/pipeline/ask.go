@@ -33,6 +33,7 @@ func (r *request) job() *attempt.Job {
 	job := &attempt.Job{
 		Order: r.decision.Order, Ledger: r.watch.over(r.ledger), Embed: r.texts,
 		Tenant: r.principal.Organization, Tokens: r.estimate.Worst(),
+		Hedge: r.decision.Entry.Hedge, Recovery: r.decision.Entry.Recovery, FailoverOn: r.decision.Entry.FailoverOn,
 	}
 	if r.texts == nil {
 		job.Source = r

@@ -154,7 +154,10 @@ func TestWhatIsNotStored(t *testing.T) {
 		stored bool
 	}{
 		{"a whole answer", func(*world) {}, true},
-		{"a cut stream", func(w *world) { w.model.cut = errs.New(down, "") }, false},
+		{"a cut stream", func(w *world) {
+			w.model.chunks, w.model.cut = []*stream.Chunk{events(stream.Event{Kind: stream.Start}), say("half ")}, errs.New(down, "")
+			w.route.Recovery.Mode = "off"
+		}, false},
 		{"a blocked answer", func(w *world) { w.model.text = "an attack" }, false},
 		{"a masked answer", func(w *world) { w.model.text = "a secret" }, true},
 		{"its limit is reached", func(w *world) { w.model.chunks = finishes(llmv1.FinishReason_FINISH_REASON_LENGTH) }, false},

@@ -309,6 +309,7 @@ type model struct {
 	noUsage bool
 	panics  bool
 	onChunk func(n int)
+	onAsk   func(*model, *provider.Request) // may change what it says
 	asked   []*provider.Request
 	live    int
 }
@@ -336,8 +337,19 @@ func (m *model) Generate(_ context.Context, r *provider.Request) (*provider.Answ
 	}}, nil
 }
 
+// goOn has the model say something else when it is given a beginning.
+func (m *model) goOn(r *provider.Request, text string) {
+	messages := r.Conversation.GetMessages()
+	if messages[len(messages)-1].GetRole() == llmv1.Role_ROLE_ASSISTANT {
+		m.text, m.chunks, m.cut = text, nil, nil
+	}
+}
+
 func (m *model) Stream(ctx context.Context, r *provider.Request) (stream.Reader, error) {
 	m.asked = append(m.asked, r)
+	if m.onAsk != nil {
+		m.onAsk(m, r)
+	}
 	if m.err != nil {
 		return nil, m.err
 	}

@@ -12,9 +12,13 @@ import (
 // defaults and instructions, without what the candidate cannot be told. What
 // needs no change is not copied; a retry gets what the attempt before it got.
 func (r *request) RequestFor(c *route.Candidate) *provider.Request {
-	if r.asked != nil && r.askedOf == c.Place() {
-		return r.asked
+	if r.asked == nil || r.askedOf != c.Place() {
+		r.askedOf, r.asked = c.Place(), r.requestFor(c)
 	}
+	return r.asked
+}
+
+func (r *request) requestFor(c *route.Candidate) *provider.Request {
 	entry := r.decision.Entry
 	defaults := entry.Defaults.For(r.conversation.GetSampling())
 	instructions := entry.Instructions.For(c.Target.Provider)
@@ -26,12 +30,11 @@ func (r *request) RequestFor(c *route.Candidate) *provider.Request {
 	if !c.Native {
 		whole = capability.Strip(conversation.WithWholeThoughts(whole), c.Lacks)
 	}
-	r.askedOf, r.asked = c.Place(), &provider.Request{
+	return &provider.Request{
 		Conversation: whole, Native: r.native, Revisions: r.revisions,
 		Context: r.enrichment.text, Passages: r.enrichment.passages,
 		Defaults: defaults, Instructions: instructions,
 	}
-	return r.asked
 }
 
 // kept is what of the defaults is left among the parameters of a stripped

@@ -55,7 +55,7 @@ func (r *request) guard(ctx context.Context, span trace.Span) (*guard, error) {
 
 func (r *request) copyThrough() error {
 	for {
-		chunk, err := r.stream.Next()
+		chunk, err := r.next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -70,7 +70,7 @@ func (r *request) copyThrough() error {
 
 func (r *request) copyGuarded(ctx context.Context, g *guard) error {
 	for {
-		chunk, err := r.stream.Next()
+		chunk, err := r.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -96,6 +96,13 @@ func (r *request) copyGuarded(ctx context.Context, g *guard) error {
 		return nil
 	}
 	return r.deliver(rest)
+}
+
+// next is the next chunk of the answer. Another attempt may have gone on with it.
+func (r *request) next() (*stream.Chunk, error) {
+	chunk, err := r.stream.Next()
+	r.attempt = r.stream.Attempt
+	return chunk, err
 }
 
 // scanError keeps a verdict as it is; anything else is the guardrail's failure.

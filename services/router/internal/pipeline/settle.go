@@ -62,8 +62,11 @@ func (r *request) newReport() *routerv1.RequestReport {
 		RequestId: r.id, GuardrailNotices: r.notices, Citations: r.enrichment.citations, Cache: r.cache,
 	}
 	if r.attempt != nil { // else the cache answered
-		out.Target, out.Attempts = r.attempt.Candidate.Target.Name, int32(r.attempt.Number)
+		out.Target, out.Attempts = r.attempt.Candidate.Target.Name, int32(r.ledger.Attempts())
 		out.Dropped = r.attempt.Candidate.Fields(r.decision.Dialect)
+	}
+	if r.stream != nil {
+		out.Recoveries = int32(r.stream.Recoveries())
 	}
 	if r.options.GetIncludeDecision() {
 		out.Decision = r.decision.Explain()

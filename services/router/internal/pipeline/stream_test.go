@@ -64,6 +64,7 @@ func TestStreamFailsOverUnseen(t *testing.T) {
 
 func TestStreamCutAfterContentEndsInBand(t *testing.T) {
 	w := newWorld(t)
+	w.route.Recovery.Mode = "off"
 	w.model.chunks = []*stream.Chunk{say("half an ")}
 	w.model.cut = errs.New(down, "")
 	c, err := streamed(w)

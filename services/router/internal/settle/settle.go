@@ -5,6 +5,8 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"slices"
+	"sync"
 
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -36,17 +38,26 @@ type Request struct {
 	Estimate tokens.Estimate
 }
 
-// Ledger writes the records of one request. It implements attempt.Ledger and
-// belongs to one goroutine.
+// Ledger writes the records of one request. It implements attempt.Ledger and is
+// safe for concurrent use: attempts may run side by side.
 type Ledger struct {
 	Request
 	journal Journal
 	log     *slog.Logger
-	current *billingv1.UsageRecord
-	spent   []Spent
-	used    int64
-	count   int
-	last    bool
+
+	mu    sync.Mutex
+	open  []entry // begun and not ended
+	spent []Spent
+	used  int64
+	count int
+	// over is set once no attempt follows, and last once a record says so.
+	over, last bool
+}
+
+// entry is the record of an attempt under way.
+type entry struct {
+	attempt *attempt.Attempt
+	record  *billingv1.UsageRecord
 }
 
 // Spent is what one attempt used.
@@ -60,28 +71,57 @@ func NewLedger(r Request, j Journal, log *slog.Logger) *Ledger {
 	return &Ledger{Request: r, journal: j, log: log}
 }
 
-// Spent lists what attempts used, those that used nothing left out.
-func (l *Ledger) Spent() []Spent { return l.spent }
+// Spent lists what ended attempts used, those that used nothing left out.
+func (l *Ledger) Spent() []Spent {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clip(l.spent)
+}
 
-// Used is the number of tokens that all attempts used.
-func (l *Ledger) Used() int64 { return l.used }
+// Used is the number of tokens that all ended attempts used.
+func (l *Ledger) Used() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.used
+}
 
 // Attempts is how many attempts were begun.
-func (l *Ledger) Attempts() int { return l.count }
+func (l *Ledger) Attempts() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
+}
 
-// Released says whether a record was written that releases the hold.
-func (l *Ledger) Released() bool { return l.last }
+// Released says whether a record releases the hold: one that is written, or
+// that of an attempt which is about to end behind the others.
+func (l *Ledger) Released() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last || l.over && len(l.open) > 0
+}
 
 // Begin writes the intent: if nothing more is heard of the attempt, the input
-// counts as read, nobody knows what was written, and the request has ended.
+// counts as read, nobody knows what was written, and the request has ended. So
+// it is for each of those that run side by side: they die together.
 func (l *Ledger) Begin(ctx context.Context, a *attempt.Attempt) error {
-	t := a.Candidate.Target
-	l.current = &billingv1.UsageRecord{
+	record := l.intent(ctx, a)
+	if err := l.journal.Begin(record); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = append(l.open, entry{a, record})
+	l.count++
+	return nil
+}
+
+func (l *Ledger) intent(ctx context.Context, a *attempt.Attempt) *billingv1.UsageRecord {
+	record := &billingv1.UsageRecord{
 		RequestId:      l.ID,
 		Attempt:        int32(a.Number),
 		Scopes:         l.Scopes,
 		PricedModel:    Priced(&a.Candidate),
-		Target:         t.Name,
+		Target:         a.Candidate.Target.Name,
 		RequestedModel: l.Model,
 		Usage:          &llmv1.Usage{InputTokens: l.Estimate.Input, Source: llmv1.UsageSource_USAGE_SOURCE_ESTIMATED},
 		Outcome:        billingv1.Outcome_OUTCOME_CRASHED,
@@ -89,58 +129,79 @@ func (l *Ledger) Begin(ctx context.Context, a *attempt.Attempt) error {
 		Streamed:       a.Streamed,
 		Hold:           l.Hold,
 		Last:           true,
-		Metadata:       labelled(l.Metadata, tokens.ByteClasses),
+		Metadata:       labelled(l.Metadata, tokens.ByteClasses, a.Role),
 	}
 	if sc := trace.SpanContextFromContext(ctx); sc.HasTraceID() {
-		l.current.TraceId = sc.TraceID().String()
+		record.TraceId = sc.TraceID().String()
 	}
-	if err := l.journal.Begin(l.current); err != nil {
-		return err
-	}
-	l.count++
-	return nil
+	return record
 }
 
 // End writes the final record. If the disk fails now, the intent stands: it is
 // an estimate, and it is sent once the spool is opened again.
 func (l *Ledger) End(ctx context.Context, a *attempt.Attempt, end attempt.End) {
-	r := l.current
 	usage, tokenizer := usageOf(a, end)
-	r.Usage, r.Metadata = usage, labelled(l.Metadata, tokenizer)
-	r.Outcome, r.Last = end.Outcome, end.Last
+	a.SetUsage(usage)
+	l.mu.Lock()
+	defer l.mu.Unlock() // until it is written: the record that releases the hold comes behind the others
+	i := slices.IndexFunc(l.open, func(e entry) bool { return e.attempt == a })
+	if i < 0 {
+		return
+	}
+	r := l.open[i].record
+	l.open = slices.Delete(l.open, i, i+1)
+	r.Usage, r.Metadata = usage, labelled(l.Metadata, tokenizer, a.Role)
+	r.Outcome, r.Last = end.Outcome, l.closes(end)
 	r.Duration = durationpb.New(a.EndTime.Sub(a.StartTime))
 	if !a.FirstContent.IsZero() {
 		r.TimeToFirstToken = durationpb.New(a.FirstContent.Sub(a.StartTime))
 	}
-	a.SetUsage(r.Usage)
-	if n := tokens.Total(r.Usage); n > 0 {
+	if n := tokens.Total(usage); n > 0 {
 		l.used += n
-		l.spent = append(l.spent, Spent{r.PricedModel, r.Usage})
+		l.spent = append(l.spent, Spent{r.PricedModel, usage})
 	}
-	l.last = l.last || end.Last
 	if err := l.journal.End(r); err != nil {
 		l.log.ErrorContext(ctx, "write usage record", slog.String("request_id", l.ID), slog.Int("attempt", a.Number), slog.Any("error", err))
 	}
 }
 
+// closes says whether a record is the request's last: nobody follows it, and
+// nobody runs beside it who will end later.
+func (l *Ledger) closes(end attempt.End) bool {
+	l.over = l.over || end.Last
+	if !l.over || l.last || len(l.open) > 0 {
+		return false
+	}
+	l.last = true
+	return true
+}
+
 // labelTokenizer is the label that says what counted an estimated usage.
 const labelTokenizer = "tollgate.tokenizer"
+
+// labelRole is the label that says what an attempt was besides a plain one.
+const labelRole = "tollgate.role"
 
 // estimatedOnly are the labels of a record whose caller has none of its own.
 var estimatedOnly = map[string]string{labelTokenizer: tokens.ByteClasses}
 
-// labelled adds what counted the usage to the caller's labels, which stay as
-// they are; an empty name adds nothing.
-func labelled(own map[string]string, tokenizer string) map[string]string {
+// labelled adds what counted the usage, and what the attempt was for, to the
+// caller's labels, which stay as they are; an empty name adds nothing.
+func labelled(own map[string]string, tokenizer, role string) map[string]string {
 	switch {
-	case tokenizer == "":
+	case tokenizer == "" && role == "":
 		return own
-	case len(own) == 0 && tokenizer == tokens.ByteClasses:
+	case len(own) == 0 && tokenizer == tokens.ByteClasses && role == "":
 		return estimatedOnly
 	}
-	labels := make(map[string]string, len(own)+1)
+	labels := make(map[string]string, len(own)+2)
 	maps.Copy(labels, own)
-	labels[labelTokenizer] = tokenizer
+	if tokenizer != "" {
+		labels[labelTokenizer] = tokenizer
+	}
+	if role != "" {
+		labels[labelRole] = role
+	}
 	return labels
 }
 

@@ -83,13 +83,13 @@ func TestPartialUsage(t *testing.T) {
 
 func TestLabels(t *testing.T) {
 	own := map[string]string{"team": "x"}
-	if got := labelled(own, tokens.O200K); len(own) != 1 || got["team"] != "x" || got[labelTokenizer] != tokens.O200K {
+	if got := labelled(own, tokens.O200K, ""); len(own) != 1 || got["team"] != "x" || got[labelTokenizer] != tokens.O200K {
 		t.Errorf("labels %v of %v", got, own)
 	}
-	if got := labelled(own, ""); len(got) != 1 {
+	if got := labelled(own, "", ""); len(got) != 1 {
 		t.Errorf("labels %v", got)
 	}
-	if got := labelled(nil, tokens.ByteClasses); got[labelTokenizer] != tokens.ByteClasses {
+	if got := labelled(nil, tokens.ByteClasses, ""); got[labelTokenizer] != tokens.ByteClasses {
 		t.Errorf("labels %v", got)
 	}
 }
