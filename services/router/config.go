@@ -52,6 +52,8 @@ type Config struct {
 	Spool Spool `yaml:"spool"`
 	// Responses are kept for previous_response_id.
 	Responses Responses `yaml:"responses"`
+	// Cache keeps answers where a route says so.
+	Cache Caching `yaml:"cache"`
 }
 
 // Responses bound what is kept in this process of answers to /v1/responses, so
@@ -140,6 +142,7 @@ func DefaultConfig() Config {
 			Window: 1024, DrainTimeout: config.Duration(10 * time.Second),
 		},
 		Responses: Responses{TTL: config.Duration(24 * time.Hour), MaxEntries: 100_000, MaxBytes: 256 << 20},
+		Cache:     defaultCaching,
 	}
 	return c.withTargets()
 }
@@ -200,6 +203,7 @@ func (c Config) Validate(v *config.Validator) {
 	notNegative("spool.sync_interval", int64(c.Spool.SyncInterval))
 	positive("spool.window", int64(c.Spool.Window))
 	notNegative("spool.drain_timeout", int64(c.Spool.DrainTimeout))
+	c.Cache.Validate(v.At("cache"))
 	notNegative("responses.ttl", int64(c.Responses.TTL))
 	if c.Responses.TTL > 0 {
 		positive("responses.max_entries", int64(c.Responses.MaxEntries))
@@ -245,11 +249,12 @@ type section struct {
 	attempts                    Attempts
 	spool                       Spool
 	responses                   Responses
+	cache                       Caching
 }
 
 func (c Config) section() section {
 	return section{
 		c.RequestTimeout, c.PeerTimeout, c.GuardrailUnavailable, c.BillingUnavailable, c.RagUnavailable,
-		c.ContextRules, c.Limits, c.Attempts, c.Spool, c.Responses,
+		c.ContextRules, c.Limits, c.Attempts, c.Spool, c.Responses, c.Cache,
 	}
 }

@@ -87,6 +87,9 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	if s.drills, err = s.newDrills(deps); err != nil {
 		return nil, fmt.Errorf("start router: %w", err)
 	}
+	if peers, err = withCache(peers, cfg.Cache, nil, deps.Telemetry.Meter()); err != nil {
+		return nil, fmt.Errorf("start router: %w", err)
+	}
 	s.spool, err = spool.Open(filepath.Join(deps.DataDir, "router", "spool"), shipper, spool.Options{
 		MaxBytes: cfg.Spool.MaxBytes.Int64(), SegmentBytes: cfg.Spool.SegmentBytes.Int64(),
 		SyncInterval: cfg.Spool.SyncInterval.Std(), Window: cfg.Spool.Window, Log: deps.Log,

@@ -57,6 +57,10 @@ func options(h http.Header) (*routerv1.RequestOptions, error) {
 		w.set(out, value)
 	}
 	out.IncludeDecision = h.Get(headerDecision) == "true"
+	var err error
+	if out.Cache, err = cacheControl(h); err != nil {
+		return nil, err
+	}
 	switch value := h.Get(headerContext); value {
 	case "", "auto":
 	case "none":

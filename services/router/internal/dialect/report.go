@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,9 +25,11 @@ func SetReport(h http.Header, r *routerv1.RequestReport) {
 	if id := r.GetRequestId(); id != "" {
 		h.Set(headerRequestID, id)
 	}
-	h.Set(headerTarget, r.GetTarget())
+	if target := r.GetTarget(); target != "" { // else the cache answered
+		h.Set(headerTarget, target)
+	}
 	h.Set(headerAttempts, strconv.Itoa(int(r.GetAttempts())))
-	h.Set(headerCache, "none")
+	h.Set(headerCache, cmp.Or(r.GetCache(), "none"))
 	h.Set(headerGuardrail, guardrail(r))
 	if names := r.GetDropped(); len(names) > 0 {
 		h.Set(headerDropped, dropped(names))

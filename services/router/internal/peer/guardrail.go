@@ -33,6 +33,7 @@ type policyKey struct{ organization, policy string }
 
 type directions struct {
 	input, output bool
+	version       string
 	until         time.Time
 }
 
@@ -64,6 +65,12 @@ func (g *Guardrail) HasRules(ctx context.Context, policy string, d guardrailv1.D
 	return known.input, nil
 }
 
+// PolicyVersion says which revision of a policy is in force, or was policyTTL ago.
+func (g *Guardrail) PolicyVersion(ctx context.Context, policy string) (string, error) {
+	known, err := g.directions(ctx, policy)
+	return known.version, err
+}
+
 func (g *Guardrail) directions(ctx context.Context, policy string) (directions, error) {
 	if policy == "" {
 		policy = "policies/default"
@@ -85,7 +92,7 @@ func (g *Guardrail) directions(ctx context.Context, policy string) (directions, 
 	if err != nil {
 		return directions{}, err
 	}
-	known = directions{until: now.Add(policyTTL)}
+	known = directions{until: now.Add(policyTTL), version: response.GetPolicy().GetVersion()}
 	for _, rule := range response.GetPolicy().GetRules() {
 		known.input = known.input || holdsOn(rule, guardrailv1.Direction_DIRECTION_INPUT)
 		known.output = known.output || holdsOn(rule, guardrailv1.Direction_DIRECTION_OUTPUT)

@@ -23,10 +23,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // server answers by what each test sets.
 type server struct {
 	guardrailv1.UnimplementedGuardrailServiceServer
-	rules  []*guardrailv1.Rule
-	asked  atomic.Int32
-	mute   bool // does not answer deltas
-	refuse error
+	rules   []*guardrailv1.Rule
+	asked   atomic.Int32
+	mute    bool // does not answer deltas
+	version string
+	refuse  error
 }
 
 func (s *server) GetPolicy(context.Context, *guardrailv1.GetPolicyRequest) (*guardrailv1.GetPolicyResponse, error) {
@@ -34,7 +35,7 @@ func (s *server) GetPolicy(context.Context, *guardrailv1.GetPolicyRequest) (*gua
 	if s.refuse != nil {
 		return nil, s.refuse
 	}
-	return &guardrailv1.GetPolicyResponse{Policy: &guardrailv1.Policy{Rules: s.rules}}, nil
+	return &guardrailv1.GetPolicyResponse{Policy: &guardrailv1.Policy{Rules: s.rules, Version: s.version}}, nil
 }
 
 func (s *server) CheckStream(c grpc.BidiStreamingServer[guardrailv1.CheckStreamRequest, guardrailv1.CheckStreamResponse]) error {
@@ -104,6 +105,21 @@ func TestPoliciesAreKeptByOrganisation(t *testing.T) {
 	s.rules = nil
 	if on, err := g.HasRules(of("second"), "policies/p", out); err != nil || on {
 		t.Errorf("the second organisation has the rules of the first: %v, %v", on, err)
+	}
+}
+
+func TestPolicyVersion(t *testing.T) {
+	s := &server{version: "v1"}
+	g := connect(s, time.Second)
+	if _, err := g.HasRules(of("o"), "", out); err != nil {
+		t.Fatal(err)
+	}
+	if version, err := g.PolicyVersion(of("o"), ""); err != nil || version != "v1" || s.asked.Load() != 1 {
+		t.Errorf("version %q, asked %d times, %v", version, s.asked.Load(), err)
+	}
+	s.refuse = errs.New(llmv1.ErrorReason_ERROR_REASON_UNAVAILABLE, "")
+	if version, err := g.PolicyVersion(of("p"), ""); err == nil {
+		t.Errorf("version %q of a policy that is not known", version)
 	}
 }
 
