@@ -123,7 +123,7 @@ func (a *Adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reade
 		return nil, err
 	}
 	return a.Client.Stream(ctx, "/v1/messages", body, upstream.Format{
-		MediaType: "text/event-stream", Decoder: &anthropic.ChunkDecoder{},
+		MediaType: "text/event-stream", Objects: true, Decoder: &anthropic.ChunkDecoder{},
 		Frames: func(src io.Reader) upstream.Frames { return sse.NewReader(src) },
 		Whole: func(body []byte) error {
 			_, err := anthropic.DecodeCompletion(body)

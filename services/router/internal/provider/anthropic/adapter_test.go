@@ -223,9 +223,9 @@ func TestFaults(t *testing.T) {
 		{providertest.Redirect, unavailable, unavailable},
 		{providertest.Gzip, none, none},
 		{providertest.Truncated, unavailable, none},
-		{providertest.Cut, none, cut},
-		{providertest.EndsEarly, none, cut},
-		{providertest.Malformed, none, unavailable},
+		{providertest.Cut, unavailable, cut},
+		{providertest.EndsEarly, unavailable, cut},
+		{providertest.Malformed, unavailable, unavailable},
 		{providertest.Huge, none, cut},
 		{providertest.ErrorInStream, none, unavailable},
 	}

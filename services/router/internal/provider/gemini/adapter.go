@@ -130,7 +130,7 @@ func (a *Adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reade
 		return nil, err
 	}
 	return a.Client.Stream(ctx, a.place(r.Model)+":streamGenerateContent?alt=sse", body, upstream.Format{
-		MediaType: "text/event-stream", Decoder: &gemini.ChunkDecoder{},
+		MediaType: "text/event-stream", Objects: true, Decoder: &gemini.ChunkDecoder{},
 		Frames:     func(src io.Reader) upstream.Frames { return sse.NewReader(src) },
 		Candidates: int(r.Conversation.GetSampling().GetCandidateCount()),
 		Whole: func(body []byte) error {
@@ -156,7 +156,7 @@ func (a *Adapter) embed(
 ) (*provider.Embeddings, error) {
 	out := &provider.Embeddings{Model: r.Model} // the format does not say it
 	for batch := range slices.Chunk(r.Inputs, most) {
-		answer, err := a.Post(ctx, a.place(r.Model)+verb, encode(batch))
+		answer, err := a.PostForVectors(ctx, a.place(r.Model)+verb, encode(batch))
 		if err != nil {
 			return nil, err
 		}

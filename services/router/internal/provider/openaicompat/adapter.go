@@ -117,7 +117,7 @@ func (a *Adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reade
 		return nil, err
 	}
 	return a.Client.Stream(ctx, a.path(chat, r.Model), body, upstream.Format{
-		MediaType: "text/event-stream", Decoder: &openai.ChunkDecoder{},
+		MediaType: "text/event-stream", Objects: true, Decoder: &openai.ChunkDecoder{},
 		Frames:     func(src io.Reader) upstream.Frames { return sse.NewReader(src) },
 		Candidates: int(r.Conversation.GetSampling().GetCandidateCount()),
 		Whole: func(body []byte) error {
@@ -129,7 +129,7 @@ func (a *Adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reade
 
 // Embed implements provider.Adapter.
 func (a *Adapter) Embed(ctx context.Context, r *provider.EmbedRequest) (*provider.Embeddings, error) {
-	answer, err := a.Post(ctx, a.path(embeddings, r.Model), openai.EncodeEmbedRequest(r))
+	answer, err := a.PostForVectors(ctx, a.path(embeddings, r.Model), openai.EncodeEmbedRequest(r))
 	if err != nil {
 		return nil, err
 	}

@@ -145,8 +145,8 @@ func TestFaults(t *testing.T) {
 		{providertest.ContentFilter, llmv1.ErrorReason_ERROR_REASON_PROVIDER_CONTENT_FILTERED, llmv1.ErrorReason_ERROR_REASON_PROVIDER_CONTENT_FILTERED},
 		{providertest.Rejected, llmv1.ErrorReason_ERROR_REASON_PROVIDER_REJECTED, llmv1.ErrorReason_ERROR_REASON_PROVIDER_REJECTED},
 		{providertest.Truncated, unavailable, none},
-		{providertest.Cut, none, cut},
-		{providertest.Malformed, none, unavailable},
+		{providertest.Cut, unavailable, cut},
+		{providertest.Malformed, unavailable, unavailable},
 		{providertest.ErrorInStream, none, unavailable},
 		{providertest.NoUsage, none, none},
 	}

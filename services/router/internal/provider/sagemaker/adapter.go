@@ -118,7 +118,7 @@ func (a *Adapter) Stream(ctx context.Context, r *provider.Request) (stream.Reade
 // Embed implements provider.Adapter.
 func (a *Adapter) Embed(ctx context.Context, r *provider.EmbedRequest) (*provider.Embeddings, error) {
 	ctx, path := place(ctx, r.Model, "invocations")
-	answer, err := a.Post(ctx, path, openai.EncodeEmbedRequest(r))
+	answer, err := a.PostForVectors(ctx, path, openai.EncodeEmbedRequest(r))
 	if err != nil {
 		return nil, err
 	}

@@ -5,25 +5,28 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
 
 // Bounds of what is read from a provider, decompressed.
 const (
-	maxBody      = 64 << 20
+	maxAnswer    = 32 << 20 // with some pictures in it
+	maxVectors   = 96 << 20 // thousands of vectors, as decimal numbers
 	maxErrorBody = 64 << 10
 )
 
 var (
-	errBodySize = errors.New("the body is larger than 64 MiB")
+	errBodySize = fmt.Errorf("the body is too large: %w", provider.ErrPersistent)
 	errEncoding = errors.New("the body is encoded in a way that was not asked for")
 	errNotJSON  = errors.New("the body is not JSON")
-	errRedirect = errors.New("the provider redirects; its address must be mended")
+	errRedirect = fmt.Errorf("the provider redirects; its address must be mended: %w", provider.ErrPersistent)
 	errNoStream = errors.New("the provider answered a request for a stream without one")
 )
 
@@ -49,27 +52,31 @@ func decoded(resp *http.Response) (io.Reader, error) {
 	}
 }
 
-// readWhole reads a success's body, which must be JSON.
-func readWhole(ctx context.Context, resp *http.Response) ([]byte, error) {
+// readWhole reads a success's body, which must be JSON, and of which no more
+// than most is taken: the connection of a larger one is closed.
+func readWhole(ctx context.Context, resp *http.Response, most int64) ([]byte, error) {
 	if mediaType(resp) == "text/html" {
 		return nil, unavailable(notUnderstood, errNotJSON)
+	}
+	if resp.ContentLength > most {
+		return nil, unavailable(notUnderstood, errBodySize)
 	}
 	r, err := decoded(resp)
 	if err != nil {
 		return nil, err
 	}
 	var buf bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n <= maxBody {
+	if n := resp.ContentLength; n > 0 {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
-	n, err := buf.ReadFrom(io.LimitReader(r, maxBody+1))
+	n, err := buf.ReadFrom(io.LimitReader(r, most+1))
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, failed(ctx, err)
 		}
 		return nil, unavailable("the provider's answer was cut", unaddressed(err))
 	}
-	if n > maxBody {
+	if n > most {
 		return nil, unavailable(notUnderstood, errBodySize)
 	}
 	return buf.Bytes(), nil
@@ -98,7 +105,7 @@ func checkStream(ctx context.Context, resp *http.Response, f Format) (io.Reader,
 		return decoded(resp)
 	}
 	if media == jsonBody && f.Whole != nil {
-		body, err := readWhole(ctx, resp)
+		body, err := readWhole(ctx, resp, maxAnswer)
 		if err != nil {
 			return nil, err
 		}

@@ -11,9 +11,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/propagation"
 
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
@@ -32,6 +34,7 @@ type Options struct {
 type Client struct {
 	transport *http.Transport
 	base      string
+	headers   time.Duration // how long the headers of a stream may take; 0 for as long as the attempt
 	options   Options
 }
 
@@ -43,7 +46,8 @@ func New(t provider.Target, o Options) (*Client, error) {
 		return nil, fmt.Errorf("target %s: base_url is not an address", t.Name)
 	}
 	return &Client{
-		transport: newTransport(t.Timeouts.WithDefaults().Connect.Std()), base: base, options: o,
+		transport: newTransport(t.Timeouts.WithDefaults().Connect.Std()), base: base,
+		headers: t.Timeouts.Headers.Std(), options: o,
 	}, nil
 }
 
@@ -58,28 +62,34 @@ const jsonBody = "application/json"
 // Post sends a request and reads the whole answer, which must be JSON. The path
 // is escaped and may have a query.
 func (c *Client) Post(ctx context.Context, path string, body []byte) ([]byte, error) {
-	answer, _, err := c.whole(ctx, http.MethodPost, path, body)
+	answer, _, err := c.whole(ctx, http.MethodPost, path, body, maxAnswer)
+	return answer, err
+}
+
+// PostForVectors is Post for answers that hold lists of vectors, which may be larger.
+func (c *Client) PostForVectors(ctx context.Context, path string, body []byte) ([]byte, error) {
+	answer, _, err := c.whole(ctx, http.MethodPost, path, body, maxVectors)
 	return answer, err
 }
 
 // Exchange is Post for providers that say something in the headers, too.
 func (c *Client) Exchange(ctx context.Context, path string, body []byte) ([]byte, http.Header, error) {
-	return c.whole(ctx, http.MethodPost, path, body)
+	return c.whole(ctx, http.MethodPost, path, body, maxAnswer)
 }
 
 // Get reads a resource, which must be JSON.
 func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
-	answer, _, err := c.whole(ctx, http.MethodGet, path, nil)
+	answer, _, err := c.whole(ctx, http.MethodGet, path, nil, maxAnswer)
 	return answer, err
 }
 
-func (c *Client) whole(ctx context.Context, method, path string, body []byte) ([]byte, http.Header, error) {
+func (c *Client) whole(ctx context.Context, method, path string, body []byte, most int64) ([]byte, http.Header, error) {
 	resp, err := c.do(ctx, method, path, body, jsonBody)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answer, err := readWhole(ctx, resp)
+	answer, err := readWhole(ctx, resp, most)
 	return answer, resp.Header, err
 }
 
@@ -89,6 +99,8 @@ type Format struct {
 	MediaType string
 	// Frames cuts the body into frames.
 	Frames func(io.Reader) Frames
+	// Objects says that frames are JSON objects: what is none is not the provider's.
+	Objects bool
 	// Decoder reads the frames of this one stream.
 	Decoder Decoder
 	// Candidates is how many answers were asked for; 0 counts as 1.
@@ -101,7 +113,9 @@ type Format struct {
 // Stream sends a request and returns once the provider has answered with a stream.
 func (c *Client) Stream(ctx context.Context, path string, body []byte, f Format) (stream.Reader, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	stop := c.hurry(cancel)
 	resp, err := c.do(ctx, http.MethodPost, path, body, f.MediaType)
+	stop()
 	if err != nil {
 		cancel(nil)
 		return nil, err
@@ -113,8 +127,23 @@ func (c *Client) Stream(ctx context.Context, path string, body []byte, f Format)
 		return nil, err
 	}
 	return &reader{
-		ctx: ctx, cancel: cancel, body: resp.Body, frames: f.frames(resp, src), decoder: f.Decoder, want: f.Candidates,
+		ctx: ctx, cancel: cancel, body: resp.Body, frames: f.frames(resp, src), decoder: f.Decoder,
+		want: f.Candidates, objects: f.Objects,
 	}, nil
+}
+
+// errHeaders says that a stream's headers did not come in time.
+var errHeaders = errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT, "the provider sent no headers in time")
+
+// hurry cancels an exchange whose headers take too long, however they come, until
+// it is stopped. Only streams are hurried: a whole answer's headers may come
+// when the answer is finished, and not before.
+func (c *Client) hurry(cancel context.CancelCauseFunc) (stop func()) {
+	if c.headers == 0 {
+		return func() {}
+	}
+	timer := time.AfterFunc(c.headers, func() { cancel(errHeaders) })
+	return func() { timer.Stop() }
 }
 
 // do sends a request. An answer that is not a success becomes an error. The

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -16,6 +17,7 @@ import (
 var (
 	errCut   = errors.New("the connection closed before the end of the answer")
 	errEmpty = errors.New("the stream ended before it began")
+	errNoise = errors.New("too much in the stream is none of its format")
 )
 
 // Frames cuts a stream into frames.
@@ -47,6 +49,8 @@ type reader struct {
 	decoder Decoder
 	chunk   stream.Chunk
 	want    int
+	objects bool
+	noise   int
 	err     error
 	// complete is set behind the terminal event: only the body's end is left.
 	complete atomic.Bool
@@ -58,7 +62,7 @@ func (r *reader) Next() (*stream.Chunk, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	frame, err := r.frames.Next()
+	frame, err := r.next()
 	if err != nil {
 		r.err = r.ended(err)
 		return nil, r.err
@@ -72,6 +76,32 @@ func (r *reader) Next() (*stream.Chunk, error) {
 		r.err = err
 	}
 	return nil, r.err
+}
+
+// maxNoise is how many frames may be noise. More is no stream of this format.
+const maxNoise = 16
+
+// next returns the next frame that may be a part of the answer. Careless proxies
+// put lines of their own into streams, which are skipped if they evidently held
+// nothing of the answer. A torn frame may have held a word of it: skipping that
+// would show an answer with a hole as whole.
+func (r *reader) next() ([]byte, error) {
+	for {
+		frame, err := r.frames.Next()
+		if err != nil || !r.objects || !noise(frame) {
+			return frame, err
+		}
+		if r.noise++; r.noise > maxNoise {
+			return nil, errNoise
+		}
+	}
+}
+
+// noise says whether a frame is no part of a stream of JSON objects, or the word
+// in brackets that ends it: not even a torn one.
+func noise(frame []byte) bool {
+	frame = bytes.TrimLeft(frame, " \t\r\n\ufeff")
+	return len(frame) > 0 && frame[0] != '{' && frame[0] != '['
 }
 
 // done is the end by the terminal event. A stream with nothing before it is no answer.

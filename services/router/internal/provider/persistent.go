@@ -1,0 +1,7 @@
+package provider
+
+import "errors"
+
+// ErrPersistent stands in the chain of a failure that the same target would
+// repeat at once: asking it again is of no use, asking another may be.
+var ErrPersistent = errors.New("the target would fail so again")
