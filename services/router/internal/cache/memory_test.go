@@ -24,6 +24,7 @@ func TestMemory(t *testing.T) {
 				c := newClock()
 				return storetest.Subject{
 					Store:   cache.NewMemory(cache.Bounds{MaxEntries: 100_000, MaxBytes: size}, c.now),
+					Unit:    time.Minute,
 					Advance: func(d time.Duration) { c.at = c.at.Add(d) },
 				}
 			})

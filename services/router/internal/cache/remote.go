@@ -30,7 +30,7 @@ func NewRemote(c Client) *Remote { return &Remote{c} }
 
 // prefix begins the names of values. The number is that of their form: routers
 // of two releases that write different forms do not read each other's.
-const prefix = "tollgate:cache:1:"
+const prefix = "cache:1:"
 
 // nameOf names a tenant's value, so that an operator can find all of a tenant.
 func nameOf(tenant string, key Key) string {
@@ -42,6 +42,10 @@ const (
 	plain  = 'p'
 	packed = 'z'
 )
+
+// maxRemote is the largest value that is sent: a larger one would keep others
+// waiting who use the same connection.
+const maxRemote = 1 << 20
 
 // packFrom is the size from which packing is worth its time.
 const packFrom = 4 << 10
@@ -60,7 +64,7 @@ func (r *Remote) Get(ctx context.Context, tenant string, key Key) ([]byte, error
 // Put implements Store.
 func (r *Remote) Put(ctx context.Context, tenant string, key Key, value []byte, ttl time.Duration) error {
 	written, err := pack(value)
-	if err != nil {
+	if err != nil || len(written) > maxRemote {
 		return err
 	}
 	return r.client.Set(ctx, nameOf(tenant, key), written, ttl)

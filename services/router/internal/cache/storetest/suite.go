@@ -19,7 +19,8 @@ import (
 type Subject struct {
 	// Store is empty.
 	Store cache.Store
-	// Advance lets time pass for it.
+	// Unit is a short time for it, and Advance lets time pass.
+	Unit    time.Duration
 	Advance func(time.Duration)
 }
 
@@ -74,18 +75,18 @@ func tenantsApart(t *testing.T, s Subject) {
 }
 
 func replaces(t *testing.T, s Subject) {
-	put(t, s.Store, "a", "k", "one", time.Minute)
+	put(t, s.Store, "a", "k", "one", s.Unit)
 	put(t, s.Store, "a", "k", "two", time.Hour)
 	want(t, s.Store, "a", "k", "two")
-	s.Advance(2 * time.Minute)
+	s.Advance(2 * s.Unit)
 	want(t, s.Store, "a", "k", "two")
 }
 
 func expires(t *testing.T, s Subject) {
-	put(t, s.Store, "a", "short", "x", time.Second)
+	put(t, s.Store, "a", "short", "x", s.Unit)
 	put(t, s.Store, "a", "long", "y", time.Hour)
 	want(t, s.Store, "a", "short", "x")
-	s.Advance(1100 * time.Millisecond)
+	s.Advance(s.Unit + s.Unit/4)
 	want(t, s.Store, "a", "short", "")
 	want(t, s.Store, "a", "long", "y")
 }
