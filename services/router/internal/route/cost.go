@@ -77,4 +77,9 @@ func (s costStrategy) reason(d *Decision, place int) string {
 }
 
 // dollars writes nano-USD for people.
-func dollars(nano int64) string { return fmt.Sprintf("$%.6f", float64(nano)/1e9) }
+func dollars(nano int64) string {
+	if nano < 1_000_000 {
+		return fmt.Sprintf("$%.9f", float64(nano)/1e9)
+	}
+	return fmt.Sprintf("$%.4f", float64(nano)/1e9)
+}

@@ -27,13 +27,14 @@ type latencyStrategy struct {
 func newLeastLatency(e *Entry) strategy { return &latencyStrategy{weightsOf(e), newTrials(e)} }
 
 func (s *latencyStrategy) order(candidates []Candidate, d *Decision, commit bool) float64 {
-	best, next, unknown := s.look(candidates, d)
+	at := d.question.Time.UnixMilli()
+	best, next, unknown := s.look(candidates, d, at)
 	if math.IsInf(best, 1) {
 		best = 1 // nothing is known of any
 	}
 	first := unknown
 	if unknown < 0 {
-		first = s.choose(candidates, d, best*band)
+		first = s.choose(candidates, d, best*band, at)
 	} else if d.leads(candidates) {
 		d.outcome.first = byTrial
 	}
@@ -49,21 +50,21 @@ func (s *latencyStrategy) order(candidates []Candidate, d *Decision, commit bool
 	candidates[first].key = 2
 	sortByKey(candidates)
 	if commit {
-		s.trials.took(&candidates[0], d.question.Time, known)
+		s.trials.took(&candidates[0], at, known)
 	}
 	return clarity(best, next)
 }
 
 // look puts the latency of each candidate into its key, 0 if it is not known,
 // and finds the least two and an unknown one that may be tried.
-func (s *latencyStrategy) look(candidates []Candidate, d *Decision) (best, next float64, unknown int) {
+func (s *latencyStrategy) look(candidates []Candidate, d *Decision, at int64) (best, next float64, unknown int) {
 	best, next, unknown = math.Inf(1), math.Inf(1), -1
 	for i := range candidates {
 		c := &candidates[i]
 		c.key = expectedLatency(c, &d.question)
 		switch {
 		case c.key == 0:
-			if unknown < 0 && s.trials.due(c, d.question.Time) {
+			if unknown < 0 && s.trials.due(c, at) {
 				unknown = i
 			}
 		case c.key < best:
@@ -77,37 +78,29 @@ func (s *latencyStrategy) look(candidates []Candidate, d *Decision) (best, next 
 
 // choose draws two of those within a limit and returns the better one. One that
 // is on trial is drawn only if there is no other.
-func (s *latencyStrategy) choose(candidates []Candidate, d *Decision, limit float64) int {
-	inBand := func(c *Candidate) bool {
-		return c.key > 0 && c.key <= limit && !s.trials.pending(c, d.question.Time)
-	}
-	n := 0
+func (s *latencyStrategy) choose(candidates []Candidate, d *Decision, limit float64, at int64) int {
+	var space [few]int
+	drawn := space[:0]
 	for i := range candidates {
-		if inBand(&candidates[i]) {
-			n++
+		if c := &candidates[i]; c.key > 0 && c.key <= limit && !s.trials.pending(c, at) {
+			drawn = append(drawn, i)
 		}
 	}
-	if n == 0 {
-		inBand, n = func(*Candidate) bool { return true }, len(candidates)
-	}
-	one, other := below(d.outcome.roll, n), 0
-	if n > 1 {
-		other = (one + 1 + below(mix(d.outcome.roll), n-1)) % n
-	}
-	chosen, seen, least := 0, 0, math.Inf(1)
-	for i := range candidates {
-		c := &candidates[i]
-		if !inBand(c) {
-			continue
+	if len(drawn) == 0 {
+		for i := range candidates {
+			drawn = append(drawn, i)
 		}
-		if seen == one || seen == other {
-			if load := s.load(c); load < least {
-				chosen, least = i, load
-			}
-		}
-		seen++
 	}
-	return chosen
+	n := len(drawn)
+	if n == 1 {
+		return drawn[0]
+	}
+	place := below(d.outcome.roll, n)
+	one, other := drawn[place], drawn[(place+1+below(mix(d.outcome.roll), n-1))%n]
+	if s.load(&candidates[other]) < s.load(&candidates[one]) {
+		return other
+	}
+	return one
 }
 
 func (s *latencyStrategy) load(c *Candidate) float64 {
@@ -136,6 +129,6 @@ func (s *latencyStrategy) reason(d *Decision, place int) string {
 	case latency == 0:
 		return "its latency is not known yet: " + ordinal(place)
 	default:
-		return fmt.Sprintf("expected to take %.0f ms, %.0f under way: %s", 1000*latency, inFlight(c), ordinal(place))
+		return fmt.Sprintf("expected to take %.0f ms, %.0f under way: %s", latency/1e6, inFlight(c), ordinal(place))
 	}
 }

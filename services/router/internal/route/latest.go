@@ -3,6 +3,8 @@ package route
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tollgate/tollgate/services/router/internal/catalog"
 )
 
 // latestModel prefers the newest model of each family that is not retired, by
@@ -10,39 +12,60 @@ import (
 // one of theirs.
 const latestModel = "latest-model"
 
-type latestStrategy struct{}
-
-func newLatestModel(*Entry) strategy { return latestStrategy{} }
-
-func (latestStrategy) order(candidates []Candidate, d *Decision, _ bool) float64 {
-	for i := range candidates {
-		c := &candidates[i]
-		newer, family := 0, i
-		for j := range candidates {
-			other := &candidates[j]
-			if !sameFamily(c, other) {
-				continue
-			}
-			family = min(family, j)
-			if d.newer(other, c) {
-				newer++
-			}
-		}
-		if d.retired(c) {
-			family += len(candidates) // behind everything that is not
-		}
-		c.Score = 1 / float64(1+newer)
-		c.key = -float64(family) - 1 + c.Score
-	}
-	sortByKey(candidates)
-	return 1
+type latestStrategy struct {
+	// of says by the index of Route.Targets where the first of the same family
+	// stands, and how many of the family are newer, retired ones included.
+	of []age
 }
 
-func sameFamily(a, b *Candidate) bool {
-	if a.Known == nil || b.Known == nil {
-		return a.Model == b.Model
+type age struct{ family, newer int }
+
+// newLatestModel looks at those targets whose model does not depend on the
+// request: for it all others have the same.
+func newLatestModel(e *Entry) strategy {
+	s := &latestStrategy{make([]age, len(e.Targets))}
+	known := make([]*catalog.Model, len(e.Targets))
+	for i := range e.Targets {
+		if model, ok := e.fixedModel(i); ok {
+			known[i] = e.world.Models.Find(model)
+		}
 	}
-	return a.Known.Family == b.Known.Family
+	for i, a := range known {
+		s.of[i].family = i
+		for j, b := range known {
+			switch {
+			case a == nil && b == nil, a != nil && b != nil && a.Family == b.Family:
+				s.of[i].family = min(s.of[i].family, j)
+				if newer(b, a) {
+					s.of[i].newer++
+				}
+			}
+		}
+	}
+	return s
+}
+
+func (s *latestStrategy) order(candidates []Candidate, d *Decision, _ bool) float64 {
+	n := float64(len(s.of))
+	for i := range candidates {
+		c := &candidates[i]
+		c.key = -float64(s.of[c.ref].family)*n - float64(s.of[c.ref].newer)
+		if d.retired(c) {
+			c.key -= n * n // behind everything that is not
+		}
+	}
+	sortByKey(candidates)
+	for i := range candidates {
+		c := &candidates[i]
+		c.Score = 1
+		if i > 0 && s.of[c.ref].family == s.of[candidates[i-1].ref].family {
+			c.Score = candidates[i-1].Score
+			if s.of[c.ref].newer != s.of[candidates[i-1].ref].newer {
+				c.Score /= 2
+			}
+		}
+	}
+	return 1
 }
 
 // retired says whether a model was to be switched off before now.
@@ -51,17 +74,15 @@ func (d *Decision) retired(c *Candidate) bool {
 }
 
 // newer says whether one model of a family replaces another.
-func (d *Decision) newer(a, b *Candidate) bool {
-	if a.Known == nil || b.Known == nil || a.Known == b.Known {
+func newer(a, b *catalog.Model) bool {
+	switch {
+	case a == b:
 		return false
+	case a.Latest != b.Latest:
+		return a.Latest
+	default:
+		return laterVersion(a.Name, b.Name) > 0
 	}
-	if x, y := d.retired(a), d.retired(b); x != y {
-		return y
-	}
-	if a.Known.Latest != b.Known.Latest {
-		return a.Known.Latest
-	}
-	return laterVersion(a.Known.Name, b.Known.Name) > 0
 }
 
 // laterVersion compares the versions in two names: the numbers in them, one
@@ -104,7 +125,7 @@ func nextVersion(s string) (n int, rest string, ok bool) {
 }
 
 // tier implements tiered: those that offer the same model.
-func (latestStrategy) tier(candidates []Candidate, _ *Decision) int {
+func (*latestStrategy) tier(candidates []Candidate, _ *Decision) int {
 	n := 1
 	for n < len(candidates) && sameModel(&candidates[n], &candidates[0]) {
 		n++
@@ -116,7 +137,7 @@ func sameModel(a, b *Candidate) bool {
 	return a.Known != nil && a.Known == b.Known || a.Model == b.Model
 }
 
-func (latestStrategy) reason(d *Decision, place int) string {
+func (*latestStrategy) reason(d *Decision, place int) string {
 	c := &d.Order[place]
 	switch {
 	case c.Known == nil:

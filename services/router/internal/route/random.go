@@ -23,23 +23,35 @@ func weightsOf(e *Entry) []float64 {
 	return weights
 }
 
-// order draws without putting back: sorting by the exponential variates
-// ln(u)/weight, the greatest first, is the same as drawing one after the other
-// by weight (Efraimidis and Spirakis, "Weighted random sampling with a
-// reservoir", 2006).
+// order draws without putting back: whoever has the greatest key of drawing
+// comes first, and so on.
 func (s randomStrategy) order(candidates []Candidate, d *Decision, _ bool) float64 {
-	total := 0.
+	total, even := 0., true
 	for i := range candidates {
 		c := &candidates[i]
 		c.Score = s.weights[c.ref] * max(c.share, leastShare)
-		c.key = math.Log(unit(mix(d.outcome.roll+uint64(c.ref)*golden))) / c.Score
 		total += c.Score
+		even = even && c.Score == candidates[0].Score
 	}
 	for i := range candidates {
-		candidates[i].Score /= total
+		c := &candidates[i]
+		c.key = drawing(mix(d.outcome.roll+uint64(c.ref)*golden), c.Score, even)
+		c.Score /= total
 	}
 	sortByKey(candidates)
 	return candidates[0].Score
+}
+
+// drawing is the key of one that takes part in a draw: sorting by ln(u)/weight,
+// the greatest first, is the same as drawing one after the other by weight
+// (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
+// If all weights are the same, u itself does.
+func drawing(x uint64, weight float64, even bool) float64 {
+	u := unit(x)
+	if even {
+		return u
+	}
+	return math.Log(u) / weight
 }
 
 // leastShare is the least that a target that comes back gets of its usual load,

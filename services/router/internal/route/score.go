@@ -91,7 +91,7 @@ func newScore(e *Entry) strategy {
 // the least latency count 1, twice as much a half. Latency that is not known
 // counts 1 for a request that tries it, so that it becomes known.
 func (s *scoreStrategy) order(candidates []Candidate, d *Decision, commit bool) float64 {
-	now := d.question.Time
+	at := d.question.Time.UnixMilli()
 	cost, latency := math.Inf(1), math.Inf(1)
 	for i := range candidates {
 		c := &candidates[i]
@@ -108,10 +108,10 @@ func (s *scoreStrategy) order(candidates []Candidate, d *Decision, commit bool) 
 		if c.Cost >= 0 {
 			price = relative(cost, float64(c.Cost))
 		}
-		switch pending := s.trials.pending(c, now); {
+		switch pending := s.trials.pending(c, at); {
 		case c.key > 0 && !pending:
 			speed = relative(latency, c.key)
-		case c.key == 0 && s.trials.due(c, now):
+		case c.key == 0 && s.trials.due(c, at):
 			speed = 1
 		}
 		c.Score = s.weights.Cost*price + s.weights.Quality*s.qualityOf(c) + s.weights.Latency*speed
@@ -120,7 +120,7 @@ func (s *scoreStrategy) order(candidates []Candidate, d *Decision, commit bool) 
 	sortByKey(candidates)
 	if commit {
 		first := &candidates[0]
-		s.trials.took(first, now, expectedLatency(first, &d.question) > 0)
+		s.trials.took(first, at, expectedLatency(first, &d.question) > 0)
 	}
 	if len(candidates) == 1 {
 		return 1
@@ -155,7 +155,7 @@ func (s *scoreStrategy) reason(d *Decision, place int) string {
 		price = dollars(c.Cost)
 	}
 	if l := expectedLatency(c, &d.question); l > 0 {
-		latency = fmt.Sprintf("%.0f ms", 1000*l)
+		latency = fmt.Sprintf("%.0f ms", l/1e6)
 	}
 	return fmt.Sprintf("scores %.3f with %s (weight %.2f), quality %.2f (%.2f) and %s (%.2f): %s", c.Score, price,
 		s.weights.Cost, s.qualityOf(c), s.weights.Quality, latency, s.weights.Latency, ordinal(place))

@@ -15,7 +15,6 @@ import (
 // comingAndGoing decides many requests, each of which only some targets may
 // answer, and compares each target's first places with what its weight promises.
 func comingAndGoing(t *testing.T, seed uint64, strategy string, requests int, drop float64) {
-	t.Logf("seed %d", seed)
 	weights := []int{50, 30, 15, 5}
 	missing := []capability.Set{capability.Images, capability.Tools, capability.Documents, capability.Audio}
 	s := newSim(t, seed, Route{Strategy: strategy, Targets: []Ref{
@@ -76,7 +75,7 @@ func TestCanaryIsExact(t *testing.T) {
 		percent := float64(rapid.IntRange(0, 100_000).Draw(rt, "thousandths")) / 1000
 		requests := rapid.IntRange(1, 3000).Draw(rt, "requests")
 		strategy := rapid.SampledFrom(Strategies()).Draw(rt, "strategy")
-		s := newSim(t, 13, Route{Strategy: strategy, Canary: &Canary{Target: "b", Percent: percent}}, ms, ms, ms)
+		s := newSim(quiet{t}, 13, Route{Strategy: strategy, Canary: &Canary{Target: "b", Percent: percent}}, ms, ms, ms)
 		for range requests {
 			s.entry.Candidates(Question{Model: "m", Time: epoch}, &s.d)
 			s.d.Decide()

@@ -1,7 +1,6 @@
 package route
 
 import (
-	"math"
 	"slices"
 	"strings"
 
@@ -61,8 +60,8 @@ func (s Sticky) reason() string {
 // keep puts those candidates that are as good as the first in the order of
 // their hashes with what the request belongs to (rendezvous hashing: Thaler and
 // Ravishankar, "Using name-based mappings to increase hit rates", 1998): if one
-// leaves, only its requests move, each to the next in its own order. Weights
-// make the greatest -weight/ln(hash) win, which gives each its share.
+// leaves, only its requests move, each to the next in its own order. The hash
+// takes part in a draw by weight, which gives each its share.
 func (s Sticky) keep(d *Decision, candidates []Candidate) {
 	if !s.On() || d.outcome.first != byStrategy {
 		return
@@ -76,9 +75,13 @@ func (s Sticky) keep(d *Decision, candidates []Candidate) {
 	}
 	for i := range candidates {
 		c := &candidates[i]
-		weight := float64(max(1, d.Entry.Targets[c.ref].Weight)) * max(c.share, leastShare)
-		c.key = -weight / math.Log(unit(mix(key^d.Entry.names[c.ref])))
+		c.key = drawing(mix(key^d.Entry.names[c.ref]), d.Entry.weight(c), false)
 	}
 	sortByKey(candidates)
 	d.outcome.first = bySticky
+}
+
+// weight is a candidate's share of what belongs together.
+func (e *Entry) weight(c *Candidate) float64 {
+	return float64(max(1, e.Targets[c.ref].Weight)) * max(c.share, leastShare)
 }

@@ -119,21 +119,30 @@ func (e *Entry) prepare() {
 	n := len(e.Targets)
 	e.monitors, e.rates, e.names = make([]*health.Monitor, n), make([]Rate, n), make([]uint64, n)
 	for i, ref := range e.Targets {
-		name, t := ref.Model, e.targets[i]
 		e.names[i] = uint64(hash(0).text(ref.Name).text(ref.Model))
-		if name == "" && !isPattern(e.Model) {
-			name = e.Model
+		if model, ok := e.fixedModel(i); ok {
+			e.attach(i, model)
 		}
-		if upstream, ok := t.Models.Upstream(name); ok && name != "" {
-			e.attach(i, upstream)
-		}
-		e.pays = e.pays || t.Capacity != nil
+		e.pays = e.pays || e.targets[i].Capacity != nil
 	}
 	e.canary = -1
 	if e.Canary != nil {
 		e.canary = indexOf(e.Targets, e.Canary.Target, e.Canary.Model)
 	}
 	e.priced = e.kind.priced || e.pays
+}
+
+// fixedModel is the i-th target's own name of the model, if it is the same for
+// all requests.
+func (e *Entry) fixedModel(i int) (string, bool) {
+	name := e.Targets[i].Model
+	if name == "" {
+		name = e.Model
+		if isPattern(name) {
+			return "", false
+		}
+	}
+	return e.targets[i].Models.Upstream(name)
 }
 
 // attach finds what watches and prices the only model of the i-th target.

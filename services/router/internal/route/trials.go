@@ -23,32 +23,29 @@ func newTrials(e *Entry) trials {
 	return trials{make([]atomic.Int64, len(e.Targets)), make([]atomic.Int64, len(e.Targets))}
 }
 
-// due says whether an unknown target may be tried.
-func (t trials) due(c *Candidate, now time.Time) bool {
+// due says whether an unknown target may be tried, at a time in Unix milliseconds.
+func (t trials) due(c *Candidate, at int64) bool {
 	began := t.began[c.ref].Load()
-	return began == 0 || now.UnixMilli()-began >= trialEvery.Milliseconds()
+	return began == 0 || at-began >= trialEvery.Milliseconds()
 }
 
 // pending says whether a request that tries the target is still under way.
-func (t trials) pending(c *Candidate, now time.Time) bool {
-	return !t.due(c, now) && c.monitor != nil && c.monitor.InFlight() > 0
-}
+func (t trials) pending(c *Candidate, at int64) bool { return !t.due(c, at) && inFlight(c) > 0 }
 
 // took notes that a target is the first, which is a trial if it was not for long.
-func (t trials) took(c *Candidate, now time.Time, known bool) {
-	at := now.UnixMilli()
+func (t trials) took(c *Candidate, at int64, known bool) {
 	if last := t.turns[c.ref].Swap(at); !known || last != 0 && at-last >= trialEvery.Milliseconds() {
 		t.began[c.ref].Store(at)
 	}
 }
 
-// expectedLatency is what a candidate's monitor expects, in seconds; 0 if that
-// is not known.
+// expectedLatency is what a candidate's monitor expects, in nanoseconds; 0 if
+// that is not known.
 func expectedLatency(c *Candidate, q *Question) float64 {
 	if c.monitor == nil {
 		return 0
 	}
-	return c.monitor.Latency(q.Time, q.Streamed).Seconds()
+	return float64(c.monitor.Latency(q.Time, q.Streamed))
 }
 
 // inFlight is how many attempts run there now.
