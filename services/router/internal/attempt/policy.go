@@ -1,6 +1,7 @@
 package attempt
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/health"
+	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
 
 // Policy bounds how hard a request is tried.
@@ -69,10 +71,14 @@ var classes = map[llmv1.ErrorReason]class{
 // classOf is the class of an error; one whose reason has none speaks against
 // the target, and another may do better.
 func classOf(e *errs.Error) class {
-	if c, ok := classes[e.Reason]; ok {
-		return c
+	c, ok := classes[e.Reason]
+	switch {
+	case !ok:
+		return class{advance, health.Bad}
+	case c.step == retry && errors.Is(e, provider.ErrPersistent):
+		c.step = silence
 	}
-	return class{advance, health.Bad}
+	return c
 }
 
 // verdict is what an end says about the target, and when one that limits us
