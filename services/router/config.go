@@ -229,6 +229,10 @@ func (c Config) validateTargets(v *config.Validator, kinds map[string]target.Kin
 		if kind.NeedsURL && t.BaseURL == "" {
 			at.Fail("base_url", "is required: where the provider's API begins, for example http://127.0.0.1:8000/v1")
 		}
+		if kind.Unchecked && t.Health.Check.Interval > 0 {
+			at.Fail("health_check", "cannot be made: nothing tells cheaply whether %s works", t.Provider).
+				WithHelp("leave it out: failures of requests are seen anyway")
+		}
 		if kind.Validate != nil {
 			kind.Validate(t, at)
 		}

@@ -27,9 +27,11 @@ func kinds() map[string]target.Kind {
 			New: anthropic.New, Dialect: "anthropic", Lacks: capability.Embeddings,
 		},
 		"gemini":    {New: gemini.New, Dialect: "gemini", Validate: gemini.Validate},
-		"vertex":    {New: gemini.NewVertex, Dialect: "gemini", Validate: gemini.ValidateVertex},
+		"vertex":    {New: gemini.NewVertex, Dialect: "gemini", Validate: gemini.ValidateVertex, Unchecked: true},
 		"bedrock":   {New: bedrock.New, Dialect: "converse", Validate: awsauth.Validate},
-		"sagemaker": {New: sagemaker.New, Dialect: "openai", Validate: awsauth.Validate},
-		"builtin":   {New: builtin.New, Lacks: capability.Embeddings | capability.Images | capability.Documents | capability.Audio},
+		"sagemaker": {New: sagemaker.New, Dialect: "openai", Validate: awsauth.Validate, Unchecked: true},
+		"builtin": {
+			New: builtin.New, Lacks: capability.Embeddings | capability.Images | capability.Documents | capability.Audio, Unchecked: true,
+		},
 	}
 }

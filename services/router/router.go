@@ -55,6 +55,7 @@ type Service struct {
 	spool    *spool.Spool
 	rates    *rates.Cache
 	quotas   *quota.Book
+	circuits *observe.Circuits
 	log      *slog.Logger
 	drain    time.Duration
 	kinds    map[string]target.Kind
@@ -73,12 +74,16 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	peers, shipper := connect(cfg, deps)
 	s.rates = rates.New(peers.Pricer, time.Now)
 	s.quotas = quota.New(time.Now)
+	if deps.Telemetry == nil {
+		deps.Telemetry = telemetry.Discard()
+	}
+	var err error
+	if s.circuits, err = observe.NewCircuits(deps.Telemetry.Meter(), deps.Log); err != nil {
+		return nil, fmt.Errorf("start router: %w", err)
+	}
 	world, err := s.build(cfg, nil)
 	if err != nil {
 		return nil, fmt.Errorf("start router: %w", err)
-	}
-	if deps.Telemetry == nil {
-		deps.Telemetry = telemetry.Discard()
 	}
 	metrics, err := observe.NewMetrics(deps.Telemetry.Meter())
 	if err != nil {
@@ -103,6 +108,7 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 		MaxRetryAfter: cfg.Attempts.MaxRetryAfter.Std(), MaxAttempts: cfg.Attempts.Max,
 	}, deps.Log, metrics)
 	s.pipeline = pipeline.New(world, peers, limit.New(cfg.Limits.Keys, time.Now), runner, deps.Log, cfg.options())
+	s.circuits.Watch(s.watched)
 	s.server = server.New(s.pipeline, s.pipeline).WithDrills(s.drills)
 	return s, nil
 }
@@ -146,7 +152,7 @@ func (s *Service) build(cfg Config, before *pipeline.World) (*pipeline.World, er
 	if before != nil {
 		old = before.Targets
 	}
-	targets, err := target.Build(cfg.Targets, s.kinds, old)
+	targets, err := target.Build(cfg.Targets, s.kinds, old, s.circuits.Record)
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +165,7 @@ func (s *Service) build(cfg Config, before *pipeline.World) (*pipeline.World, er
 	}
 	routes, err := route.NewTable(cfg.Routes, route.Surroundings{Targets: targets, Models: models, Prices: s.rates})
 	if err != nil {
+		target.Retire(targets, old)
 		return nil, err
 	}
 	return &pipeline.World{Targets: targets, Routes: routes}, nil

@@ -3,7 +3,9 @@ package observe
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -17,6 +19,7 @@ import (
 type Circuits struct {
 	log         *slog.Logger
 	transitions metric.Int64Counter
+	watched     atomic.Pointer[func() iter.Seq[Watched]]
 }
 
 // Watched is a model on a target.
@@ -25,26 +28,37 @@ type Watched struct {
 	Monitor       *health.Monitor
 }
 
-// NewCircuits makes the instruments. The gauge looks at what all lists.
-func NewCircuits(m metric.Meter, log *slog.Logger, all func(yield func(Watched))) (*Circuits, error) {
-	transitions, errCounter := m.Int64Counter("tollgate.router.circuit.transitions", metric.WithUnit("{transition}"),
+// NewCircuits makes the instruments.
+func NewCircuits(m metric.Meter, log *slog.Logger) (*Circuits, error) {
+	c := &Circuits{log: log}
+	var errCounter, errGauge error
+	c.transitions, errCounter = m.Int64Counter("tollgate.router.circuit.transitions", metric.WithUnit("{transition}"),
 		metric.WithDescription("Changes of the state of a model on a target."))
-	_, errGauge := m.Int64ObservableGauge("tollgate.router.circuit.state",
-		metric.WithDescription("State of a model on a target: 1 closed, 2 open, 3 half-open, 4 ejected, 5 cooling."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			now := time.Now()
-			all(func(w Watched) {
-				o.Observe(int64(w.Monitor.State(now)), metric.WithAttributes(
-					attribute.String("tollgate.target", w.Target), attribute.String("gen_ai.request.model", w.Model)))
-			})
-			return nil
-		}))
-	return &Circuits{log: log, transitions: transitions}, errors.Join(errCounter, errGauge)
+	_, errGauge = m.Int64ObservableGauge("tollgate.router.circuit.state", metric.WithInt64Callback(c.observe),
+		metric.WithDescription("State of a model on a target: 1 closed, 2 open, 3 half-open, 4 ejected, 5 cooling."))
+	return c, errors.Join(errCounter, errGauge)
+}
+
+// Watch tells which models the gauge of states shows.
+func (c *Circuits) Watch(models func() iter.Seq[Watched]) { c.watched.Store(&models) }
+
+func (c *Circuits) observe(_ context.Context, o metric.Int64Observer) error {
+	models := c.watched.Load()
+	if models == nil {
+		return nil
+	}
+	now := time.Now()
+	for w := range (*models)() {
+		o.Observe(int64(w.Monitor.State(now)), metric.WithAttributes(
+			attribute.String("tollgate.target", w.Target), attribute.String("gen_ai.request.model", w.Model)))
+	}
+	return nil
 }
 
 // Record takes an event.
 func (c *Circuits) Record(e health.Event) {
-	c.transitions.Add(context.Background(), 1, metric.WithAttributes(
+	ctx := context.Background()
+	c.transitions.Add(ctx, 1, metric.WithAttributes(
 		attribute.String("tollgate.target", e.Target), attribute.String("gen_ai.request.model", e.Model),
 		attribute.String("tollgate.circuit.to", e.To.String())))
 	level := slog.LevelWarn
@@ -58,7 +72,7 @@ func (c *Circuits) Record(e health.Event) {
 	if !e.Until.IsZero() {
 		attributes = append(attributes, slog.Time("until", e.Until))
 	}
-	c.log.LogAttrs(context.Background(), level, "circuit changed", attributes...)
+	c.log.LogAttrs(ctx, level, "circuit changed", attributes...)
 }
 
 // MarkProbe notes on an attempt's span that it tries a half-open circuit.

@@ -57,6 +57,9 @@ type Kind struct {
 	Lacks capability.Set
 	// NeedsURL is set if only the target's base_url says where its API begins.
 	NeedsURL bool
+	// Unchecked is set if its adapter cannot find out whether the provider works:
+	// it is no provider.Prober.
+	Unchecked bool
 	// Validate reports faults of a target that only this kind knows of; may be nil.
 	Validate func(provider.Target, *config.Validator)
 }
