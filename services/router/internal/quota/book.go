@@ -221,3 +221,6 @@ func (b *Book) Refresh(ctx context.Context, age time.Duration) {
 		g.refresh(ctx, age)
 	}
 }
+
+// Replicas is how many replicas a limit is shared between.
+func (b *Book) Replicas() int { return int(b.state.Load().share.Of) }
