@@ -21,7 +21,14 @@ func decide(ctx context.Context, r *request) error {
 			attribute.Int("tollgate.route.candidates", len(r.decision.Order)),
 			attribute.Int("tollgate.route.rejected", len(r.decision.Rejected)),
 			attribute.String("tollgate.route.chosen", r.decision.Order[0].Target.Name),
-			attribute.String("tollgate.route.reason", r.decision.Reason()))
+			attribute.String("tollgate.route.reason", r.decision.Reason()),
+			attribute.Float64("tollgate.route.confidence", r.decision.Confidence))
+		if task := r.decision.Task(); task != "" {
+			span.SetAttributes(attribute.String("tollgate.route.task", task))
+		}
+		if cost := r.decision.Order[0].Cost; cost >= 0 {
+			span.SetAttributes(attribute.Int64("tollgate.route.likely_cost_nanousd", cost))
+		}
 	}
 	telemetry.End(span, nil)
 	return nil

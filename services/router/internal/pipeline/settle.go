@@ -10,6 +10,7 @@ import (
 	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
+	"github.com/tollgate/tollgate/services/router/internal/tokens"
 )
 
 // cost is what the request cost, all attempts together.
@@ -23,6 +24,10 @@ type cost struct {
 func settle(ctx context.Context, r *request) error {
 	ctx, span := telemetry.Start(ctx, "router.settle")
 	r.attempt.End(attempt.End{Outcome: billingv1.Outcome_OUTCOME_SUCCEEDED, Last: true})
+	if spent := r.ledger.Spent(); len(spent) > 0 {
+		u := spent[len(spent)-1].Usage
+		r.decision.Entry.Observe(tokens.Total(u) - tokens.Input(u))
+	}
 	r.cost = r.price(ctx)
 	if span.IsRecording() {
 		span.SetAttributes(attribute.Int64("tollgate.cost_nanousd", r.cost.nanousd),

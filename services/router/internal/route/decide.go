@@ -291,6 +291,9 @@ func (d *Decision) Explain() *routerv1.RouteDecision {
 	return out
 }
 
+// Task is what the request was taken for, under a strategy that looks at it.
+func (d *Decision) Task() string { return d.outcome.task.name }
+
 // Reason says why the first candidate is the first.
 func (d *Decision) Reason() string {
 	if len(d.Order) == 0 {
