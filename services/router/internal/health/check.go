@@ -3,21 +3,22 @@ package health
 import "time"
 
 // Fail tells that an active check failed: the circuits of the models open, or
-// stay open. An empty model stands for all models of the target. A check that
-// failed once says little; who calls this has seen enough failures.
-func (g *Group) Fail(now time.Time, model, reason string) {
+// stay open, until a check succeeds, but no longer than a time in which the next
+// one ought to have ended. An empty model stands for all models of the target. A
+// check that failed once says little; who calls this has seen enough failures.
+func (g *Group) Fail(now time.Time, model, reason string, next time.Duration) {
 	if g.config.Load().Breaker.Disabled {
 		return
 	}
 	if model != "" {
-		g.Of(model).fail(now, reason, true)
+		g.Of(model).fail(now, reason, next)
 		return
 	}
 	g.mu.Lock()
-	g.failing = reason
+	g.failing, g.failingUntil = reason, now.Add(next)
 	g.mu.Unlock()
 	for _, m := range *g.models.Load() {
-		m.fail(now, reason, true)
+		m.fail(now, reason, next)
 	}
 }
 
@@ -37,17 +38,18 @@ func (g *Group) Recover(now time.Time, model string) {
 	}
 }
 
-// fail opens the circuit; prolong is set if one that the check has opened stays
-// open longer.
-func (m *Monitor) fail(now time.Time, reason string, prolong bool) {
+// fail opens the circuit. One that is open already because of calls that failed
+// keeps its own time.
+func (m *Monitor) fail(now time.Time, reason string, next time.Duration) {
 	m.mu.Lock()
 	n, c := now.UnixNano(), change{}
-	switch open := m.current().circuit() == Open; {
-	case !open:
+	if m.current().circuit() != Open {
 		c = m.open(n, "the health check fails: "+reason)
 		m.circuit.checked = true
-	case prolong && m.circuit.checked:
-		m.until.Store(max(m.until.Load(), n+m.group.spreadOut(m.group.config.Load().Breaker.OpenFor.Std())))
+	}
+	if m.circuit.checked {
+		m.until.Store(max(m.until.Load(), n+int64(next)))
+		c.until = m.until.Load()
 	}
 	m.unlock(c)
 }
@@ -66,8 +68,7 @@ func (m *Monitor) recover(now time.Time) {
 func (g *Group) Reconsider(now time.Time) {
 	for _, m := range *g.models.Load() {
 		m.mu.Lock()
-		var c change
-		m.cooling.Store(0)
+		c := m.warm(now.UnixNano(), "the target's configuration has changed")
 		if m.current().circuit() == Open {
 			m.circuit.failed = 0
 			c = m.halfOpen(now.UnixNano(), "the target's configuration has changed")
@@ -79,10 +80,18 @@ func (g *Group) Reconsider(now time.Time) {
 // release closes a circuit and ends what else holds a model back.
 func (m *Monitor) release(reason string) {
 	m.mu.Lock()
-	var c change
-	m.cooling.Store(0)
+	now := m.group.now().UnixNano()
+	c := m.warm(now, reason)
 	if m.current().circuit() != Closed {
-		c = m.close(m.group.now().UnixNano(), reason)
+		c = m.close(now, reason)
 	}
 	m.unlock(c)
+}
+
+// warm ends a cooling.
+func (m *Monitor) warm(now int64, reason string) change {
+	if s := m.current().circuit(); m.cooling.Swap(0) != 0 && s != Open {
+		return change{from: Cooling, to: s, now: now, reason: reason}
+	}
+	return change{}
 }

@@ -48,13 +48,10 @@ func (m *Monitor) Admit(now time.Time) (Ticket, bool) {
 
 // admit is for a circuit that is not closed, or a target that has limited us.
 func (m *Monitor) admit(now int64) (Ticket, bool, change) {
-	var c change
 	if lasts(&m.cooling, now) {
-		return 0, false, c
+		return 0, false, change{}
 	}
-	if s := m.current().circuit(); m.cooling.Swap(0) != 0 && s != Open {
-		c = change{from: Cooling, to: s, now: now, reason: "the time that the target asked for is over"}
-	}
+	c := m.warm(now, "the time that the target asked for is over")
 	switch m.current().circuit() {
 	case Closed:
 		return Ticket(m.current()), true, c

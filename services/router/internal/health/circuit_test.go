@@ -400,7 +400,7 @@ func TestDisabledBreakerNeverOpens(t *testing.T) {
 		b.calls(m, 50, Bad)
 		b.calls(m, 1, Denied)
 		m.End(End{Verdict: Throttled, Time: b.now, Until: b.now.Add(time.Minute)})
-		b.group.Fail(b.now, "", "no answer")
+		b.group.Fail(b.now, "", "no answer", time.Minute)
 		b.want(m, Closed)
 	}
 }

@@ -25,6 +25,8 @@ type Group struct {
 	observers  atomic.Pointer[[]func(Event)]       // likewise
 	announcing sync.Mutex
 	failing    string // why the active check fails; empty if it does not
+	// failingUntil is when that is out of date.
+	failingUntil time.Time
 }
 
 // maxModels bounds the monitors of a target whose clients may name any model;
@@ -112,12 +114,12 @@ func (g *Group) add(model string) *Monitor {
 		g.mu.Unlock()
 		return m
 	}
-	m, failing := newMonitor(g, model), g.failing
+	m, failing, until := newMonitor(g, model), g.failing, g.failingUntil
 	known[model] = m
 	g.models.Store(&known)
 	g.mu.Unlock()
-	if failing != "" {
-		m.fail(g.now(), failing, false)
+	if now := g.now(); failing != "" && now.Before(until) {
+		m.fail(now, failing, until.Sub(now))
 	}
 	return m
 }

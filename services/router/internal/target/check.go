@@ -83,7 +83,8 @@ func (c *checks) take(err error, silent bool) {
 	}
 	c.failed++
 	if c.failed >= c.config.Failures {
-		c.monitors.Fail(time.Now(), c.config.Model, reason)
+		next := c.config.Interval.Std() + c.config.Timeout.Std() + time.Second
+		c.monitors.Fail(time.Now(), c.config.Model, reason, next)
 	}
 }
 

@@ -41,13 +41,22 @@ var circuits = map[health.State]routerv1.ModelHealth_Circuit{
 	health.Open:     routerv1.ModelHealth_CIRCUIT_OPEN,
 	health.HalfOpen: routerv1.ModelHealth_CIRCUIT_HALF_OPEN,
 	health.Ejected:  routerv1.ModelHealth_CIRCUIT_EJECTED,
+	health.Cooling:  routerv1.ModelHealth_CIRCUIT_OPEN, // until its RetryTime
 }
 
 func reportModel(name string, m *health.Monitor, now time.Time) *routerv1.ModelHealth {
+	state := m.State(now)
 	out := &routerv1.ModelHealth{
-		Model: name, Circuit: circuits[m.State(now)], RetryTime: timestamp(m.RetryTime(now)),
+		Model: name, Circuit: circuits[state], RetryTime: timestamp(m.RetryTime(now)),
 		Share: m.Share(now), InFlight: m.InFlight(),
 	}
+	switch {
+	case state == health.Open, state == health.Ejected, state == health.Cooling:
+		out.Share = 0
+	case state == health.Closed && m.Seen().Attempts == 0:
+		out.Circuit = routerv1.ModelHealth_CIRCUIT_UNSPECIFIED
+	}
+	out.FailureRate, out.SlowRate = m.Rates(now)
 	if p95 := m.P95(true); p95 > 0 {
 		out.P95TimeToFirstToken = durationpb.New(p95)
 	}
