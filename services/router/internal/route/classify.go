@@ -66,7 +66,8 @@ func (s *signs) points() [classCount]float64 {
 	if s.earlierFence {
 		p[coding] += 1.5
 	}
-	if s.bytes >= 80 && s.symbols*25 >= s.bytes { // 4 % of the text is punctuation of programs
+	program := s.bytes >= 80 && s.symbols*25 >= s.bytes // 4 % of the text is punctuation of programs
+	if program {
 		p[coding] += 2
 	}
 	if s.figures >= 12 {
@@ -83,7 +84,7 @@ func (s *signs) points() [classCount]float64 {
 	} else if s.earlierImage {
 		p[vision] += 2
 	}
-	if !s.fence && s.tokens < 500 {
+	if s.words > 0 && !s.fence && !program && s.tokens < 500 {
 		switch {
 		case s.words <= 25:
 			p[simple] += 2
