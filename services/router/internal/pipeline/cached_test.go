@@ -23,6 +23,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/cache"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
+	"github.com/tollgate/tollgate/services/router/internal/target"
 )
 
 // cachingWorld is a world whose route has a cache.
@@ -321,6 +322,7 @@ func TestWhatMakesAnotherQuestion(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			w := cachingWorld(t)
 			w.principal.AllowedModels = nil
+			w.shape = func(t *target.Target) { t.Region, t.Compliance = "eu-west-1", []string{"regulated"} }
 			call := w.again("hello")
 			if tc.first != nil {
 				tc.first(w, call)

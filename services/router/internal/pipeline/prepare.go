@@ -6,6 +6,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/conversation"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/route"
+	"github.com/tollgate/tollgate/services/router/internal/tokens"
 )
 
 // RequestFor implements attempt.Source: what the client sent, with the route's
@@ -26,6 +27,11 @@ func (r *request) requestFor(c *route.Candidate) *provider.Request {
 	if defaults != nil {
 		whole = conversation.WithSampling(whole, route.Merge(r.conversation.GetSampling(), defaults))
 		defaults = kept(defaults, capability.Strip(whole, c.Lacks).GetSampling())
+	}
+	if entry.PromptCache == route.PromptCacheAuto && !c.Native && !c.Lacks.Has(capability.CachePoints) {
+		whole = conversation.WithCachePoints(whole, func(part *llmv1.Conversation) int64 {
+			return tokens.Conversation(c.Model, part)
+		})
 	}
 	if !c.Native {
 		whole = capability.Strip(conversation.WithWholeThoughts(whole), c.Lacks)

@@ -151,3 +151,39 @@ func TestModelsOfTheCatalogue(t *testing.T) {
 		t.Errorf("models %v", models)
 	}
 }
+
+// Marks of the prompt cache are placed for targets that know them, and for no others.
+func TestCachePointsArePlaced(t *testing.T) {
+	marks := func(r *provider.Request) (n int) {
+		for _, m := range r.Conversation.GetMessages() {
+			for _, p := range m.GetParts() {
+				if p.GetCachePoint() != nil {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	for _, tc := range []struct {
+		name, auto string
+		call       *Call
+		want       [2]int // of Anthropic's target, of OpenAI's
+	}{
+		{"auto", route.PromptCacheAuto, &Call{}, [2]int{1, 0}},
+		{"not asked for", "", &Call{}, [2]int{0, 0}},
+		{"as the client wrote it", route.PromptCacheAuto, &Call{Native: native{dialect: "anthropic"}}, [2]int{0, 0}},
+	} {
+		w := newWorld(t)
+		w.shape, w.route.PromptCache = twoDialects, tc.auto
+		w.model.err = errs.New(down, "")
+		call := w.call("hello")
+		call.Native = tc.call.Native
+		call.Conversation.Messages[0].Parts = []*llmv1.Part{textPart(strings.Repeat("rules and more rules ", 1000))}
+		if _, err := w.pipeline().Generate(context.Background(), call); err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]int{marks(w.model.asked[0]), marks(w.second.asked[0])}; got != tc.want {
+			t.Errorf("%s: %v marks, want %v", tc.name, got, tc.want)
+		}
+	}
+}

@@ -47,6 +47,9 @@ const (
 	ReplayInstant = "instant"
 	ReplayPaced   = "paced"
 
+	// PromptCacheAuto is the value of Route.PromptCache.
+	PromptCacheAuto = "auto"
+
 	IgnoreLabels  = "labels"
 	IgnoreEndUser = "end_user"
 )

@@ -45,6 +45,9 @@ type Route struct {
 	Instructions Instructions `yaml:"instructions"`
 	// Cache keeps answers and gives them again; nil keeps none.
 	Cache *Cache `yaml:"cache"`
+	// PromptCache is auto where marks of what providers may keep in their prompt
+	// cache are placed for clients that place none.
+	PromptCache string `yaml:"prompt_cache"`
 	// Sticky keeps requests that belong together on one target.
 	Sticky Sticky `yaml:"sticky"`
 	// UseCase is what the route is for: it chooses what counts under the strategy
@@ -126,6 +129,9 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 	r.validatePlace(v, targets)
 	r.Defaults.validate(v.At("defaults"))
 	r.Cache.validate(v.At("cache"))
+	if r.PromptCache != "" && r.PromptCache != PromptCacheAuto {
+		v.Fail("prompt_cache", "%q is not known", r.PromptCache).WithHelp("use auto, or leave it out")
+	}
 	r.Sticky.validate(v.At("sticky"))
 	validateWhenUnhealthy(v, r.WhenUnhealthy)
 	r.Canary.validate(v.At("canary"), &r)
