@@ -1788,7 +1788,13 @@ type TargetHealth struct {
 	// How many attempts it takes at once; 0 means any number.
 	ConcurrencyLimit int64 `protobuf:"varint,9,opt,name=concurrency_limit,json=concurrencyLimit,proto3" json:"concurrency_limit,omitempty"`
 	// Requests that wait for one of those places.
-	Queued        int64 `protobuf:"varint,10,opt,name=queued,proto3" json:"queued,omitempty"`
+	Queued int64 `protobuf:"varint,10,opt,name=queued,proto3" json:"queued,omitempty"`
+	// How much of its provisioned capacity the last minute used, and what is under
+	// way is expected to use; 1 is all of it. Absent if it is paid for by the token.
+	Utilization *float64 `protobuf:"fixed64,11,opt,name=utilization,proto3,oneof" json:"utilization,omitempty"`
+	// What an operator should know, for example that it would have been cheaper on
+	// demand.
+	Advice        []string `protobuf:"bytes,12,rep,name=advice,proto3" json:"advice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1891,6 +1897,20 @@ func (x *TargetHealth) GetQueued() int64 {
 		return x.Queued
 	}
 	return 0
+}
+
+func (x *TargetHealth) GetUtilization() float64 {
+	if x != nil && x.Utilization != nil {
+		return *x.Utilization
+	}
+	return 0
+}
+
+func (x *TargetHealth) GetAdvice() []string {
+	if x != nil {
+		return x.Advice
+	}
+	return nil
 }
 
 // ModelHealth is what the router saw of one model on a target.
@@ -2205,7 +2225,7 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\aoutputs\x18\x05 \x03(\tR\aoutputs\x12\x18\n" +
 	"\astreams\x18\x06 \x01(\bR\astreams\x12\x1c\n" +
 	"\tinference\x18\a \x03(\tR\tinference\x12\x1c\n" +
-	"\tlifecycle\x18\b \x01(\tR\tlifecycle\"\xc8\x04\n" +
+	"\tlifecycle\x18\b \x01(\tR\tlifecycle\"\x97\x05\n" +
 	"\fTargetHealth\x12<\n" +
 	"\x05state\x18\x01 \x01(\x0e2&.tollgate.router.v1.TargetHealth.StateR\x05state\x12\x1a\n" +
 	"\battempts\x18\x02 \x01(\x03R\battempts\x12\x1a\n" +
@@ -2217,11 +2237,14 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\x06models\x18\b \x03(\v2\x1f.tollgate.router.v1.ModelHealthR\x06models\x12+\n" +
 	"\x11concurrency_limit\x18\t \x01(\x03R\x10concurrencyLimit\x12\x16\n" +
 	"\x06queued\x18\n" +
-	" \x01(\x03R\x06queued\"D\n" +
+	" \x01(\x03R\x06queued\x12%\n" +
+	"\vutilization\x18\v \x01(\x01H\x00R\vutilization\x88\x01\x01\x12\x16\n" +
+	"\x06advice\x18\f \x03(\tR\x06advice\"D\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_HEALTHY\x10\x01\x12\x11\n" +
-	"\rSTATE_FAILING\x10\x02\"\xdb\x03\n" +
+	"\rSTATE_FAILING\x10\x02B\x0e\n" +
+	"\f_utilization\"\xdb\x03\n" +
 	"\vModelHealth\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12A\n" +
 	"\acircuit\x18\x02 \x01(\x0e2'.tollgate.router.v1.ModelHealth.CircuitR\acircuit\x129\n" +
@@ -2368,6 +2391,7 @@ func file_tollgate_router_v1_router_proto_init() {
 		return
 	}
 	file_tollgate_router_v1_drill_proto_init()
+	file_tollgate_router_v1_router_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

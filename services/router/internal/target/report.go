@@ -30,6 +30,13 @@ func (t *Target) Report(now time.Time) *routerv1.TargetHealth {
 	if t.Places != nil {
 		out.ConcurrencyLimit, out.Queued = int64(t.Places.Bound()), int64(t.Places.Waiting())
 	}
+	if t.Capacity != nil {
+		used := t.Capacity.Utilization(now)
+		out.Utilization = &used
+		if advice := t.Capacity.Advice(t.Name, now); advice != "" {
+			out.Advice = []string{advice}
+		}
+	}
 	for _, model := range t.Monitors.Models() {
 		out.Models = append(out.Models, reportModel(model, t.Monitors.Of(model), now))
 	}
