@@ -29,6 +29,9 @@ type Server struct {
 	chain  *Chain
 	grpc   *grpc.Server
 	health *health.Server
+
+	streams context.Context // ends when streams under way must
+	cut     context.CancelCauseFunc
 }
 
 var _ grpc.ServiceRegistrar = (*Server)(nil)
@@ -43,9 +46,11 @@ func New(cfg Config, deps Dependencies) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build gRPC server: %w", err)
 	}
+	s := &Server{cfg: cfg, secure: tlsConfig != nil, chain: chain, health: health.NewServer()}
+	s.streams, s.cut = context.WithCancelCause(context.Background())
 	opts := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(chain.Unary...),
-		grpc.ChainStreamInterceptor(chain.Stream...),
+		grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{s.cuttable}, chain.Stream...)...),
 		grpc.MaxRecvMsgSize(int(cfg.MaxRecvMessage)),
 		grpc.MaxSendMsgSize(int(cfg.MaxSendMessage)),
 		grpc.MaxConcurrentStreams(cfg.MaxStreams),
@@ -60,7 +65,7 @@ func New(cfg Config, deps Dependencies) (*Server, error) {
 	if tlsConfig != nil {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(tlsConfig)))
 	}
-	s := &Server{cfg: cfg, secure: tlsConfig != nil, chain: chain, grpc: grpc.NewServer(opts...), health: health.NewServer()}
+	s.grpc = grpc.NewServer(opts...)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc) // v1 and v1alpha
 	return s, nil
@@ -99,8 +104,9 @@ func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 }
 
 // Serve answers calls until ctx ends; then health says not serving, new calls
-// are refused, and those under way have DrainTimeout to end. It takes over
-// lis. A plain-text listener beyond loopback is refused.
+// are refused, and those under way have DrainTimeout to end, or what the cause
+// of ctx's end allows if it is a drain.Notice; the contexts of streams end then
+// with drain.Err. It takes over lis. A plain-text listener beyond loopback is refused.
 func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	if err := listen.Check(lis.Addr(), s.secure, s.cfg.InsecureListen); err != nil {
 		return errors.Join(err, lis.Close())
@@ -108,7 +114,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	stopped := make(chan struct{})
 	unwatch := context.AfterFunc(ctx, func() {
 		defer close(stopped)
-		s.drain()
+		s.drain(ctx)
 	})
 	err := s.grpc.Serve(lis)
 	if unwatch() { // Serve ended by itself
@@ -117,14 +123,6 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	}
 	<-stopped
 	return nil
-}
-
-// drain stops gracefully within the limit.
-func (s *Server) drain() {
-	s.health.Shutdown()
-	limit := time.AfterFunc(s.cfg.DrainTimeout.Std(), s.grpc.Stop)
-	defer limit.Stop()
-	s.grpc.GracefulStop()
 }
 
 // Stop ends a server that never served, or at once one that does.

@@ -123,6 +123,20 @@ func start(t *testing.T, cfg grpcserver.Config, impl *accounts, dial ...grpc.Dia
 	}
 	accountv1.RegisterAccountServiceServer(r.server, impl)
 	testpb.RegisterTestServiceServer(r.server, impl)
+	r.serve(t, dial...)
+	return r
+}
+
+// serve starts a server that has its services.
+func serve(t *testing.T, server *grpcserver.Server) *running {
+	t.Helper()
+	r := &running{server: server, log: &syncBuffer{}, ended: make(chan error, 1)}
+	r.serve(t)
+	return r
+}
+
+func (r *running) serve(t *testing.T, dial ...grpc.DialOption) {
+	t.Helper()
 	lis, err := r.server.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +156,6 @@ func start(t *testing.T, cfg grpcserver.Config, impl *accounts, dial ...grpc.Dia
 		cancel()
 		r.server.Stop()
 	})
-	return r
 }
 
 func defaults() grpcserver.Config { return grpcserver.DefaultConfig("127.0.0.1:0") }
