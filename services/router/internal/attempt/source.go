@@ -1,7 +1,6 @@
 package attempt
 
 import (
-	"errors"
 	"io"
 	"time"
 
@@ -34,7 +33,7 @@ func (a *Attempt) open() error {
 	for {
 		chunk, err := s.read()
 		switch {
-		case errors.Is(err, io.EOF):
+		case ended(err):
 			s.atEnd = true
 			return nil
 		case err != nil:
@@ -48,6 +47,10 @@ func (a *Attempt) open() error {
 		s.held = append(s.held, chunk.Clone())
 	}
 }
+
+// ended says whether a stream has ended well. A failure that an unexpected end
+// caused has it in its chain, and is a failure all the same.
+func ended(err error) bool { return err == io.EOF } //nolint:errorlint // see above
 
 // next returns the next chunk, valid until the next call, or io.EOF after a
 // legal end. What goes wrong behind the end of every candidate takes nothing

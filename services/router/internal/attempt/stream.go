@@ -1,7 +1,6 @@
 package attempt
 
 import (
-	"errors"
 	"io"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
@@ -45,7 +44,7 @@ func (s *Stream) Next() (*stream.Chunk, error) {
 		switch {
 		case err == nil && chunk != nil:
 			return chunk, nil
-		case err != nil && errors.Is(err, io.EOF):
+		case ended(err):
 			s.err = io.EOF
 		case err != nil:
 			s.err = s.resume(err)
@@ -64,7 +63,7 @@ func (s *Stream) read() (*stream.Chunk, error) {
 		return chunk, err
 	}
 	switch {
-	case errors.Is(err, io.EOF) && !s.splice.whole():
+	case ended(err) && !s.splice.whole():
 		return nil, errParted
 	case err != nil:
 		return nil, err

@@ -126,10 +126,10 @@ type Quirks struct {
 type Timeouts struct {
 	// Connect bounds dialling and the TLS handshake; 2s.
 	Connect config.Duration `yaml:"connect"`
-	// Headers bounds the time until the headers of a stream have come, whole;
-	// unset, as long as FirstToken. Headers of an answer that is not streamed
-	// come when it is finished.
-	Headers config.Duration `yaml:"headers"`
+	// ResponseHeaders bounds the time until the headers of an answer have come,
+	// whole; unset, as long as FirstToken for streams and as Total for others.
+	// Many providers send those of an answer that is not streamed when it is finished.
+	ResponseHeaders config.Duration `yaml:"response_headers"`
 	// FirstToken bounds the time until the first content; 30s.
 	FirstToken config.Duration `yaml:"first_token"`
 	// Idle bounds the time between two chunks; 30s.
@@ -186,7 +186,7 @@ func (t Target) Validate(v *config.Validator, known []string) {
 		v.Fail("models", `is required: a list of names, a map of alias to upstream name, or "*"`)
 	}
 	for name, d := range map[string]config.Duration{
-		"connect": t.Timeouts.Connect, "headers": t.Timeouts.Headers, "first_token": t.Timeouts.FirstToken,
+		"connect": t.Timeouts.Connect, "response_headers": t.Timeouts.ResponseHeaders, "first_token": t.Timeouts.FirstToken,
 		"idle": t.Timeouts.Idle, "total": t.Timeouts.Total,
 	} {
 		if d < 0 {

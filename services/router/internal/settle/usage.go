@@ -1,12 +1,15 @@
 package settle
 
 import (
+	"errors"
+
 	"google.golang.org/protobuf/proto"
 
 	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
+	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/tokens"
 )
 
@@ -75,6 +78,9 @@ func written(a *attempt.Attempt) tokens.Counted {
 func spends(end attempt.End) bool {
 	if end.Outcome != billingv1.Outcome_OUTCOME_FAILED {
 		return true
+	}
+	if errors.Is(end.Err, provider.ErrUnreached) {
+		return false
 	}
 	switch errs.From(end.Err).Reason {
 	case llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT, llmv1.ErrorReason_ERROR_REASON_STREAM_INTERRUPTED,

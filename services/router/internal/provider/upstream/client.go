@@ -34,7 +34,7 @@ type Options struct {
 type Client struct {
 	transport *http.Transport
 	base      string
-	headers   time.Duration // how long the headers of a stream may take; 0 for as long as the attempt
+	headers   time.Duration // how long an answer's headers may take; 0 for as long as the attempt
 	options   Options
 }
 
@@ -47,7 +47,7 @@ func New(t provider.Target, o Options) (*Client, error) {
 	}
 	return &Client{
 		transport: newTransport(t.Timeouts.WithDefaults().Connect.Std()), base: base,
-		headers: t.Timeouts.Headers.Std(), options: o,
+		headers: t.Timeouts.ResponseHeaders.Std(), options: o,
 	}, nil
 }
 
@@ -84,7 +84,11 @@ func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
 }
 
 func (c *Client) whole(ctx context.Context, method, path string, body []byte, most int64) ([]byte, http.Header, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := c.hurry(cancel)
 	resp, err := c.do(ctx, method, path, body, jsonBody)
+	stop()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,12 +136,11 @@ func (c *Client) Stream(ctx context.Context, path string, body []byte, f Format)
 	}, nil
 }
 
-// errHeaders says that a stream's headers did not come in time.
+// errHeaders says that an answer's headers did not come in time.
 var errHeaders = errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT, "the provider sent no headers in time")
 
 // hurry cancels an exchange whose headers take too long, however they come, until
-// it is stopped. Only streams are hurried: a whole answer's headers may come
-// when the answer is finished, and not before.
+// it is stopped.
 func (c *Client) hurry(cancel context.CancelCauseFunc) (stop func()) {
 	if c.headers == 0 {
 		return func() {}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
@@ -79,7 +81,7 @@ func (r *reader) Next() (*stream.Chunk, error) {
 }
 
 // maxNoise is how many frames may be noise. More is no stream of this format.
-const maxNoise = 16
+const maxNoise = 3
 
 // next returns the next frame that may be a part of the answer. Careless proxies
 // put lines of their own into streams, which are skipped if they evidently held
@@ -94,6 +96,7 @@ func (r *reader) next() ([]byte, error) {
 		if r.noise++; r.noise > maxNoise {
 			return nil, errNoise
 		}
+		trace.SpanFromContext(r.ctx).AddEvent("noise in the stream skipped")
 	}
 }
 
@@ -101,7 +104,7 @@ func (r *reader) next() ([]byte, error) {
 // in brackets that ends it: not even a torn one.
 func noise(frame []byte) bool {
 	frame = bytes.TrimLeft(frame, " \t\r\n\ufeff")
-	return len(frame) > 0 && frame[0] != '{' && frame[0] != '['
+	return len(frame) > 0 && frame[0] != '[' && !bytes.ContainsAny(frame, "{}")
 }
 
 // done is the end by the terminal event. A stream with nothing before it is no answer.

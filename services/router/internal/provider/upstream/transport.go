@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
 
 // Limits of a target's connections.
@@ -44,7 +46,26 @@ func failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return errs.From(context.Cause(ctx))
 	}
-	return errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "the provider could not be reached").WithCause(unaddressed(err))
+	cause := unaddressed(err)
+	if unsent(err) {
+		cause = fmt.Errorf("%w: %w", provider.ErrUnreached, cause)
+	}
+	if timedOut(err) {
+		return errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT, "the provider could not be reached in time").WithCause(cause)
+	}
+	return errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "the provider could not be reached").WithCause(cause)
+}
+
+func timedOut(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// unsent says whether there was no connection over which anything could have
+// been sent. The handshake's error has no type.
+func unsent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial" || strings.Contains(err.Error(), "TLS handshake timeout")
 }
 
 // unaddressed takes the addresses out of an error of the network, for the log

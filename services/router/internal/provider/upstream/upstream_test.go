@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -101,7 +103,7 @@ func TestLargeBodies(t *testing.T) {
 // they come.
 func TestHeaders(t *testing.T) {
 	s := providertest.New(t)
-	c := client(t, s, provider.Timeouts{Headers: config.Duration(200 * time.Millisecond)})
+	c := client(t, s, provider.Timeouts{ResponseHeaders: config.Duration(200 * time.Millisecond)})
 	for model, reason := range map[string]llmv1.ErrorReason{
 		providertest.EndlessHeaders: llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE,
 		providertest.DrippedHeaders: llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT,
@@ -111,6 +113,9 @@ func TestHeaders(t *testing.T) {
 		_, err := open(t.Context(), c, model)
 		if e := errs.From(err); err == nil || e.Reason != reason {
 			t.Errorf("%s: %v", model, err)
+		}
+		if _, err = c.Post(t.Context(), "/chat/completions", body(model, "false")); !errs.Is(err, reason) {
+			t.Errorf("%s, whole: %v", model, err)
 		}
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("%s took %v", model, took)
@@ -140,10 +145,29 @@ func TestNoise(t *testing.T) {
 		t.Errorf("a flood of noise: %v", err)
 	}
 	for frame, want := range map[string]bool{
-		`{"a":1}`: false, `[DONE]`: false, ` {`: false, "\ufeff{}": false, "": false, `<html>`: true, "wait": true, `"text"`: true, "1": true,
+		`{"a":1}`: false, `[DONE]`: false, ` {`: false, "\ufeff{}": false, "": false, `<html>`: true, `ent":"lo"}}]}`: false, "wait": true, `"text"`: true, "1": true,
 	} {
 		if noise([]byte(frame)) != want {
 			t.Errorf("noise(%q) is not %v", frame, want)
+		}
+	}
+}
+
+// Who cannot be connected to in time is not asked again; nothing was sent.
+func TestUnreached(t *testing.T) {
+	for _, tc := range []struct {
+		err    error
+		reason llmv1.ErrorReason
+		unsent bool
+	}{
+		{&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT, true},
+		{&net.OpError{Op: "dial", Err: errors.New("refused")}, llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, true},
+		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT, false},
+		{io.ErrUnexpectedEOF, llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, false},
+	} {
+		err := failed(t.Context(), tc.err)
+		if !errs.Is(err, tc.reason) || errors.Is(err, provider.ErrUnreached) != tc.unsent {
+			t.Errorf("%v: %v, unsent %v", tc.err, errs.From(err).ReasonName(), !tc.unsent)
 		}
 	}
 }
