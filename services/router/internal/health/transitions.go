@@ -94,7 +94,6 @@ func (m *Monitor) Follow(s State, until time.Time) {
 			m.halfOpen(now, "")
 		}
 	case Closed:
-		m.cooling.Store(0)
 		if lasts(&m.ejected, now) {
 			m.ejected.Store(0)
 			m.back.Store(now)
