@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/target"
+	"github.com/tollgate/tollgate/services/router/internal/valkey"
 )
 
 // Target is a provider deployment: an element of the list `targets` at the top
@@ -52,6 +53,8 @@ type Config struct {
 	Spool Spool `yaml:"spool"`
 	// Responses are kept for previous_response_id.
 	Responses Responses `yaml:"responses"`
+	// Valkey is what several routers share; without an address each is alone.
+	Valkey valkey.Config `yaml:"valkey"`
 	// Cache keeps answers where a route says so.
 	Cache Caching `yaml:"cache"`
 }
@@ -204,6 +207,10 @@ func (c Config) Validate(v *config.Validator) {
 	positive("spool.window", int64(c.Spool.Window))
 	notNegative("spool.drain_timeout", int64(c.Spool.DrainTimeout))
 	c.Cache.Validate(v.At("cache"))
+	c.Valkey.Validate(v.At("valkey"))
+	if c.Cache.Store == cacheValkey && c.Valkey.Addr == "" {
+		v.Fail("cache.store", "is valkey, but router.valkey.addr is not set")
+	}
 	notNegative("responses.ttl", int64(c.Responses.TTL))
 	if c.Responses.TTL > 0 {
 		positive("responses.max_entries", int64(c.Responses.MaxEntries))

@@ -29,6 +29,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/spool"
 	"github.com/tollgate/tollgate/services/router/internal/target"
 	"github.com/tollgate/tollgate/services/router/internal/tokens"
+	"github.com/tollgate/tollgate/services/router/internal/valkey"
 )
 
 // Dependencies are what the service needs from outside.
@@ -55,6 +56,7 @@ type Service struct {
 	spool    *spool.Spool
 	rates    *rates.Cache
 	quotas   *quota.Book
+	replica  *valkey.Replica // nil if this router shares nothing
 	circuits *observe.Circuits
 	log      *slog.Logger
 	drain    time.Duration
@@ -73,11 +75,13 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	}
 	peers, shipper := connect(cfg, deps)
 	s.rates = rates.New(peers.Pricer, time.Now)
-	s.quotas = quota.New(time.Now)
 	if deps.Telemetry == nil {
 		deps.Telemetry = telemetry.Discard()
 	}
-	var err error
+	values, err := s.share(cfg.Valkey, deps)
+	if err != nil {
+		return nil, fmt.Errorf("start router: %w", err)
+	}
 	if s.circuits, err = observe.NewCircuits(deps.Telemetry.Meter(), deps.Log); err != nil {
 		return nil, fmt.Errorf("start router: %w", err)
 	}
@@ -92,7 +96,7 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	if s.drills, err = s.newDrills(deps); err != nil {
 		return nil, fmt.Errorf("start router: %w", err)
 	}
-	if peers, err = withCache(peers, cfg.Cache, nil, deps.Telemetry.Meter()); err != nil {
+	if peers, err = withCache(peers, cfg.Cache, values, deps.Telemetry.Meter()); err != nil {
 		return nil, fmt.Errorf("start router: %w", err)
 	}
 	s.spool, err = spool.Open(filepath.Join(deps.DataDir, "router", "spool"), shipper, spool.Options{
@@ -110,6 +114,9 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	s.pipeline = pipeline.New(world, peers, limit.New(cfg.Limits.Keys, time.Now), runner, deps.Log, cfg.options())
 	s.circuits.Watch(s.watched)
 	s.server = server.New(s.pipeline, s.pipeline).WithDrills(s.drills)
+	if s.replica != nil {
+		s.replica.Start()
+	}
 	return s, nil
 }
 
@@ -152,7 +159,7 @@ func (s *Service) build(cfg Config, before *pipeline.World) (*pipeline.World, er
 	if before != nil {
 		old = before.Targets
 	}
-	targets, err := target.Build(cfg.Targets, s.kinds, old, s.circuits.Record)
+	targets, err := target.Build(cfg.Targets, s.kinds, old, s.circuits.Record, s.announce)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +202,7 @@ func (s *Service) Reload(cfg Config) error {
 	s.pipeline.Replace(world)
 	s.drills.Reloaded()
 	target.Retire(before.Targets, world.Targets)
-	if s.config.section() != cfg.section() {
+	if s.config.section() != cfg.section() || !s.config.Valkey.Equal(cfg.Valkey) {
 		s.log.Warn("the section router has changed; that takes effect at the next start")
 	}
 	s.config = cfg
@@ -212,6 +219,9 @@ func (s *Service) Close(ctx context.Context) error {
 	defer cancel()
 	target.Retire(s.pipeline.World().Targets, nil)
 	s.rates.Close()
+	if s.replica != nil {
+		s.replica.Close()
+	}
 	if err := s.spool.Close(ctx); err != nil {
 		return fmt.Errorf("stop router: %w", err)
 	}

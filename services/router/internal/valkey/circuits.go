@@ -126,9 +126,9 @@ func (c *circuits) hear(text string) {
 	}
 }
 
-func (c *circuits) key() string { return c.client.Key("circuits") }
+func (c *circuits) key() string { return c.client.key("circuits") }
 
-func (c *circuits) channel() string { return c.client.Key("circuits", "changes") }
+func (c *circuits) channel() string { return c.client.key("circuits", "changes") }
 
 // speak tells the others of changes until ctx ends.
 func (c *circuits) speak(ctx context.Context) {

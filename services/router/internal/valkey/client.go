@@ -60,7 +60,7 @@ func Open(cfg Config, log *slog.Logger, meter metric.Meter) (*Client, error) {
 		return nil, fmt.Errorf("open valkey: %w", err)
 	}
 	c := &Client{config: cfg, log: log, tripped: make(chan struct{}, 1)}
-	if c.metrics, err = newMetrics(meter, c.up.Load); err != nil {
+	if c.metrics, err = newMetrics(meter); err != nil {
 		return nil, fmt.Errorf("open valkey: %w", err)
 	}
 	timeout := cfg.Timeout.Std()
@@ -93,6 +93,7 @@ func (c *Client) dial(ctx context.Context, addr string, dialer *net.Dialer, encr
 // Followers are told.
 func (c *Client) start(followers ...follower) context.Context {
 	c.followers = followers
+	c.metrics.show(c.up.Load)
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop = cancel
 	c.running.Go(func() { c.run(ctx) })
@@ -107,15 +108,15 @@ func (c *Client) Close() {
 	c.running.Wait()
 	c.up.Store(false)
 	c.inner.Close()
-	c.metrics.close()
+	c.metrics.hide()
 }
 
 // Up says whether Valkey can be asked.
 func (c *Client) Up() bool { return c.up.Load() }
 
-// Key is the name under which something is stored: all of one group lie in one
+// key is the name under which something is stored: all of one group lie in one
 // place, so that a script may touch them together.
-func (c *Client) Key(group string, parts ...string) string {
+func (c *Client) key(group string, parts ...string) string {
 	key := c.config.Prefix + ":{" + plain(group) + "}"
 	for _, p := range parts {
 		key += ":" + plain(p)
@@ -123,15 +124,35 @@ func (c *Client) Key(group string, parts ...string) string {
 	return key
 }
 
-// Do makes one call, for as long as the client's timeout allows. An error other
+// do makes one call, for as long as the client's timeout allows. An error other
 // than of a missing value means that Valkey is away.
-func (c *Client) Do(ctx context.Context, build func(valkeygo.Builder) valkeygo.Completed) (valkeygo.ValkeyResult, error) {
+func (c *Client) do(ctx context.Context, build func(valkeygo.Builder) valkeygo.Completed) (valkeygo.ValkeyResult, error) {
 	if !c.up.Load() {
 		return valkeygo.ValkeyResult{}, ErrAway
 	}
 	return c.judge(c.call(ctx, func(ctx context.Context) valkeygo.ValkeyResult {
 		return c.inner.Do(ctx, build(c.inner.B()))
 	}))
+}
+
+// Get returns a value; nil if there is none.
+func (c *Client) Get(ctx context.Context, name string) ([]byte, error) {
+	r, err := c.do(ctx, func(b valkeygo.Builder) valkeygo.Completed { return b.Get().Key(c.config.Prefix + ":" + name).Build() })
+	if valkeygo.IsValkeyNil(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.AsBytes()
+}
+
+// Set keeps a value for a time.
+func (c *Client) Set(ctx context.Context, name string, value []byte, ttl time.Duration) error {
+	_, err := c.do(ctx, func(b valkeygo.Builder) valkeygo.Completed {
+		return b.Set().Key(c.config.Prefix + ":" + name).Value(valkeygo.BinaryString(value)).Px(max(ttl, time.Millisecond)).Build()
+	})
+	return err
 }
 
 // script runs a script while Valkey is there.

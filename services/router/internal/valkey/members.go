@@ -57,7 +57,7 @@ func (m *members) leave(ctx context.Context) {
 		strconv.FormatInt(lapse.Microseconds(), 10)) // without it, they wait
 }
 
-func (m *members) key() string { return m.client.Key("replicas") }
+func (m *members) key() string { return m.client.key("replicas") }
 
 func readMembers(r valkeygo.ValkeyResult) (now time.Time, seen map[string]time.Time, err error) {
 	parts, err := r.AsStrSlice()

@@ -31,9 +31,9 @@ var _ quota.Shared = (*Quotas)(nil)
 // key holds one limit. Those of a target lie together, for a request may meet two.
 func (q *Quotas) key(target, model string) string {
 	if model == "" {
-		return q.client.Key(target, "quota")
+		return q.client.key(target, "quota")
 	}
-	return q.client.Key(target, "quota", model)
+	return q.client.key(target, "quota", model)
 }
 
 // Reserve implements quota.Shared.
