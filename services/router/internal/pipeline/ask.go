@@ -23,6 +23,9 @@ func decide(ctx context.Context, r *request) error {
 			attribute.String("tollgate.route.chosen", r.decision.Order[0].Target.Name),
 			attribute.String("tollgate.route.reason", r.decision.Reason()),
 			attribute.Float64("tollgate.route.confidence", r.decision.Confidence))
+		if r.decision.Degraded {
+			span.SetAttributes(attribute.Bool("tollgate.route.degraded", true))
+		}
 		if task := r.decision.Task(); task != "" {
 			span.SetAttributes(attribute.String("tollgate.route.task", task))
 		}

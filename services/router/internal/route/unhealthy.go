@@ -26,7 +26,7 @@ var (
 	opened = &rule{
 		reason:  func(r *Rejection, _ *Decision) string { return "circuit open for another " + r.waits() },
 		field:   func(*Rejection, *Decision) string { return "" },
-		failure: llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, weight: healthWeight,
+		failure: llmv1.ErrorReason_ERROR_REASON_OVERLOADED, weight: healthWeight,
 	}
 	cooling = &rule{
 		reason:  func(r *Rejection, _ *Decision) string { return "the target limits us for another " + r.waits() },
@@ -38,7 +38,7 @@ var (
 			return "ejected for another " + r.waits() + ": it does worse than the others"
 		},
 		field:   func(*Rejection, *Decision) string { return "" },
-		failure: llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, weight: healthWeight,
+		failure: llmv1.ErrorReason_ERROR_REASON_OVERLOADED, weight: healthWeight,
 	}
 )
 

@@ -115,7 +115,7 @@ func TestRefuseWhenNobodyIsHealthy(t *testing.T) {
 		states []health.State
 		reason llmv1.ErrorReason
 	}{
-		"open":    {[]health.State{health.Open, health.Open}, llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE},
+		"open":    {[]health.State{health.Open, health.Open}, llmv1.ErrorReason_ERROR_REASON_OVERLOADED},
 		"cooling": {[]health.State{health.Cooling, health.Cooling}, llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED},
 	} {
 		c := newClinic(t, 2, func(r *Route) { r.WhenUnhealthy = whenRefuse })
@@ -141,7 +141,7 @@ func TestOnlyTheUnhealthyComeBack(t *testing.T) {
 		var d Decision
 		e.Candidates(Question{Model: "m", Time: noon}, &d)
 		if when == whenRefuse {
-			if !errs.Is(d.Err(), llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE) {
+			if !errs.Is(d.Err(), llmv1.ErrorReason_ERROR_REASON_OVERLOADED) {
 				t.Errorf("refused with %v", d.Err())
 			}
 			continue
