@@ -124,15 +124,18 @@ func (c *Client) key(group string, parts ...string) string {
 	return key
 }
 
-// do makes one call, for as long as the client's timeout allows. An error other
-// than of a missing value means that Valkey is away.
+// do makes one call, for as long as the client's timeout allows. What Valkey
+// itself refuses, as it does without memory, does not mean that it is away.
 func (c *Client) do(ctx context.Context, build func(valkeygo.Builder) valkeygo.Completed) (valkeygo.ValkeyResult, error) {
 	if !c.up.Load() {
 		return valkeygo.ValkeyResult{}, ErrAway
 	}
-	return c.judge(c.call(ctx, func(ctx context.Context) valkeygo.ValkeyResult {
-		return c.inner.Do(ctx, build(c.inner.B()))
-	}))
+	r := c.call(ctx, func(ctx context.Context) valkeygo.ValkeyResult { return c.inner.Do(ctx, build(c.inner.B())) })
+	err := r.Error()
+	if _, refused := valkeygo.IsValkeyErr(err); refused || valkeygo.IsValkeyNil(err) {
+		return r, err
+	}
+	return c.judge(r)
 }
 
 // Get returns a value; nil if there is none.
@@ -155,7 +158,8 @@ func (c *Client) Set(ctx context.Context, name string, value []byte, ttl time.Du
 	return err
 }
 
-// script runs a script while Valkey is there.
+// script runs a script while Valkey is there. A script that fails means that it
+// is away: what is shared must be counted by all or by none.
 func (c *Client) script(ctx context.Context, s *valkeygo.Lua, keys []string, args ...string) (valkeygo.ValkeyResult, error) {
 	if !c.up.Load() {
 		return valkeygo.ValkeyResult{}, ErrAway
@@ -179,8 +183,8 @@ func (c *Client) call(ctx context.Context, do func(context.Context) valkeygo.Val
 
 func (c *Client) judge(r valkeygo.ValkeyResult) (valkeygo.ValkeyResult, error) {
 	err := r.Error()
-	if err == nil || valkeygo.IsValkeyNil(err) {
-		return r, err
+	if err == nil {
+		return r, nil
 	}
 	c.trip(err)
 	return r, fmt.Errorf("%w: %w", ErrAway, err)
