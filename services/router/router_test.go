@@ -100,7 +100,10 @@ func (p *peers) CreateHold(ctx context.Context, r *billingv1.CreateHoldRequest) 
 	return &billingv1.CreateHoldResponse{Name: "holds/" + r.GetRequestId()}, nil
 }
 
-func (p *peers) PriceUsage(context.Context, *billingv1.PriceUsageRequest) (*billingv1.PriceUsageResponse, error) {
+func (p *peers) PriceUsage(_ context.Context, r *billingv1.PriceUsageRequest) (*billingv1.PriceUsageResponse, error) {
+	if perToken, ok := map[string]int64{"cheap": 10, "dear": 1000}[r.GetPricedModel().GetModel()]; ok {
+		return &billingv1.PriceUsageResponse{CostNanousd: perToken * (r.GetUsage().GetInputTokens() + r.GetUsage().GetOutputTokens())}, nil
+	}
 	return &billingv1.PriceUsageResponse{CostNanousd: 42}, nil
 }
 
