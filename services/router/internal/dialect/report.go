@@ -18,6 +18,7 @@ const (
 	headerCache     = "X-Tollgate-Cache"
 	headerGuardrail = "X-Tollgate-Guardrail"
 	headerDropped   = "X-Tollgate-Dropped"
+	headerRecovered = "X-Tollgate-Recoveries"
 )
 
 // SetReport sets what is known once a target answers.
@@ -31,6 +32,9 @@ func SetReport(h http.Header, r *routerv1.RequestReport) {
 	h.Set(headerAttempts, strconv.Itoa(int(r.GetAttempts())))
 	h.Set(headerCache, cmp.Or(r.GetCache(), "none"))
 	h.Set(headerGuardrail, guardrail(r))
+	if n := r.GetRecoveries(); n > 0 {
+		h.Set(headerRecovered, strconv.Itoa(int(n)))
+	}
 	if names := r.GetDropped(); len(names) > 0 {
 		h.Set(headerDropped, dropped(names))
 	}
@@ -67,6 +71,18 @@ func printable(r rune) rune {
 func SetCost(h http.Header, r *routerv1.RequestReport) {
 	if !r.GetUnpriced() {
 		h.Set(headerCost, strconv.FormatInt(r.GetCostNanousd(), 10))
+	}
+}
+
+// setEnd sets what only the end of a stream shows, as trailers. A stream that
+// was recovered has another target, and more attempts, than its headers say.
+func setEnd(h http.Header, r *routerv1.RequestReport) {
+	SetCost(h, r)
+	h.Set(headerGuardrail, guardrail(r))
+	h.Set(headerRecovered, strconv.Itoa(int(r.GetRecoveries())))
+	if r.GetRecoveries() > 0 {
+		h.Set(http.TrailerPrefix+headerTarget, r.GetTarget())
+		h.Set(http.TrailerPrefix+headerAttempts, strconv.Itoa(int(r.GetAttempts())))
 	}
 }
 

@@ -78,7 +78,7 @@ func (s *sink) Open(report *routerv1.RequestReport) {
 	h.Set("X-Accel-Buffering", "no") // a proxy in front must not gather chunks
 	SetReport(h, report)
 	h.Del(headerGuardrail)
-	h.Set("Trailer", headerCost+", "+headerGuardrail)
+	h.Set("Trailer", headerCost+", "+headerGuardrail+", "+headerRecovered)
 	s.encoder.Sources(report.GetCitations())
 	s.opened = true
 	s.w.WriteHeader(http.StatusOK)
@@ -92,8 +92,7 @@ func (s *sink) WriteChunk(c *stream.Chunk) error {
 // Finish implements pipeline.Sink.
 func (s *sink) Finish(report *routerv1.RequestReport) error {
 	err := s.write(s.encoder.End((*s.buffer)[:0]))
-	SetCost(s.w.Header(), report)
-	s.w.Header().Set(headerGuardrail, guardrail(report))
+	setEnd(s.w.Header(), report)
 	return err
 }
 

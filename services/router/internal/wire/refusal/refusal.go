@@ -59,7 +59,12 @@ func ByStatus(status int) llmv1.ErrorReason {
 
 // WithRetryAfter adds when to try again, if the headers say so.
 func WithRetryAfter(e *errs.Error, h http.Header) *errs.Error {
-	if after := retryAfter(h, time.Now()); after > 0 {
+	now := time.Now()
+	after := retryAfter(h, now)
+	if after == 0 && e.Reason == llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED {
+		after = reset(h, now)
+	}
+	if after > 0 {
 		return e.WithRetryAfter(after)
 	}
 	return e
@@ -89,10 +94,12 @@ func Printable(code string) string {
 	return code
 }
 
+// most is the longest that is believed.
+const most = 24 * time.Hour
+
 // retryAfter reads when to try again: the header in milliseconds that some
-// providers send, or seconds, or a date. A day at most; 0 if there is none.
+// providers send, or seconds, or a date. 0 if there is none.
 func retryAfter(h http.Header, now time.Time) time.Duration {
-	const most = 24 * time.Hour
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms >= 0 {
 		return min(time.Duration(min(ms, float64(most/time.Millisecond))*float64(time.Millisecond)), most)
 	}
@@ -104,4 +111,33 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return min(max(at.Sub(now), 0), most)
 	}
 	return 0
+}
+
+// limits are the headers in which providers say what is left of a limit, and
+// when it is whole again: OpenAI's as a duration, Anthropic's as a time.
+var limits = []struct{ left, reset string }{
+	{"X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
+	{"X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
+	{"Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset"},
+	{"Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset"},
+	{"Anthropic-Ratelimit-Input-Tokens-Remaining", "Anthropic-Ratelimit-Input-Tokens-Reset"},
+	{"Anthropic-Ratelimit-Output-Tokens-Remaining", "Anthropic-Ratelimit-Output-Tokens-Reset"},
+}
+
+// reset is when every limit that is used up is whole again; 0 if none is. What
+// is left of a limit may be too little, but then nobody says how much is needed.
+func reset(h http.Header, now time.Time) time.Duration {
+	var after time.Duration
+	for _, l := range limits {
+		if h.Get(l.left) != "0" {
+			continue
+		}
+		value := h.Get(l.reset)
+		if d, err := time.ParseDuration(value); err == nil {
+			after = max(after, d)
+		} else if at, err := time.Parse(time.RFC3339, value); err == nil {
+			after = max(after, at.Sub(now))
+		}
+	}
+	return min(after, most)
 }
