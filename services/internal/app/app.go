@@ -10,17 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	"github.com/tollgate/tollgate/services/billing"
 	"github.com/tollgate/tollgate/services/guardrail"
 	"github.com/tollgate/tollgate/services/internal/platform/auth"
-	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/internal/platform/grpcserver"
 	"github.com/tollgate/tollgate/services/internal/platform/httpserver"
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
@@ -254,45 +251,6 @@ func (a *App) authenticator(resolver auth.KeyResolver) *auth.Authenticator {
 		TTL:           a.options.Config.Auth.TTL.Std(),
 		StaleFor:      a.options.Config.Auth.StaleFor.Std(),
 	})
-}
-
-// Run serves until ctx ends, then lets requests end and closes everything.
-func (a *App) Run(ctx context.Context) error {
-	group, serving := errgroup.WithContext(ctx)
-	// The edge drains first: its requests still need the services behind it.
-	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBehind()
-	if a.http != nil {
-		group.Go(func() error {
-			defer stopBehind()
-			return a.http.Serve(serving, a.httpLis)
-		})
-	} else {
-		context.AfterFunc(serving, stopBehind)
-	}
-	for _, s := range a.servers {
-		group.Go(func() error {
-			err := s.server.Serve(behind, s.listener)
-			if err != nil {
-				return fmt.Errorf("serve %s: %w", s.service, err)
-			}
-			return nil
-		})
-	}
-	group.Go(func() error {
-		tuneGarbage(serving, garbageEvery)
-		return nil
-	})
-	if a.options.ConfigPath != "" {
-		group.Go(func() error {
-			config.Watch(serving, a.options.ConfigPath, time.Second, func() { a.reload(serving) })
-			return nil
-		})
-	}
-	err := group.Wait()
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	return errors.Join(err, a.closers.close(ending, a.log))
 }
 
 // reload applies a changed file if it is valid; requests under way end with

@@ -11,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/config"
 	"github.com/tollgate/tollgate/services/internal/platform/grpcserver"
 	"github.com/tollgate/tollgate/services/internal/platform/httpserver"
+	"github.com/tollgate/tollgate/services/internal/platform/preempt"
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
 	"github.com/tollgate/tollgate/services/rag"
@@ -32,6 +33,8 @@ type Config struct {
 	InternalToken secret.String `yaml:"internal_token"`
 	// Auth tunes the cache of keys.
 	Auth Auth `yaml:"auth"`
+	// Preemption says whose notice to watch for that the machine is taken away.
+	Preemption preempt.Config `yaml:"preemption"`
 	// Telemetry says where traces, metrics and the log go.
 	Telemetry telemetry.Config `yaml:"telemetry"`
 	// Targets are the provider deployments; without any there is the built-in answerer.
@@ -135,7 +138,7 @@ func (c Config) Validate(v *config.Validator) {
 		v.Fail("internal_token", "must have at least 32 characters")
 	}
 	for name, section := range map[string]config.Section{
-		"http": c.HTTP, "telemetry": c.Telemetry,
+		"http": c.HTTP, "telemetry": c.Telemetry, "preemption": c.Preemption,
 		"grpc.router": c.GRPC.Router, "grpc.guardrail": c.GRPC.Guardrail,
 		"grpc.rag": c.GRPC.RAG, "grpc.billing": c.GRPC.Billing,
 		"peers.guardrail": c.Peers.Guardrail, "peers.rag": c.Peers.RAG, "peers.billing": c.Peers.Billing,
