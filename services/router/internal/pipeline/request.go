@@ -131,9 +131,9 @@ func (r *request) through(ctx context.Context, stages []stage) error {
 
 // public sees an error as its caller may. A fault of ours goes to the log.
 func (r *request) public(ctx context.Context, err error) *errs.Error {
-	if cause := ctx.Err(); cause != nil {
+	if ctx.Err() != nil {
 		if e := errs.From(err); e.Reason != llmv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED {
-			return errs.From(cause).WithCause(err)
+			return errs.From(context.Cause(ctx)).WithCause(err) // a shutdown says that it is one
 		}
 	}
 	e := errs.From(err)
@@ -175,7 +175,8 @@ func (r *request) outcome() billingv1.Outcome {
 	switch r.failure.Reason {
 	case llmv1.ErrorReason_ERROR_REASON_OUTPUT_BLOCKED:
 		return billingv1.Outcome_OUTCOME_BLOCKED
-	case llmv1.ErrorReason_ERROR_REASON_CANCELLED:
+	case llmv1.ErrorReason_ERROR_REASON_CANCELLED,
+		llmv1.ErrorReason_ERROR_REASON_UNAVAILABLE: // a shutdown or a peer ends it: the target is not at fault
 		return billingv1.Outcome_OUTCOME_CANCELLED
 	default:
 		return billingv1.Outcome_OUTCOME_FAILED
