@@ -95,8 +95,8 @@ func (r *request) estimated() tokens.Estimate {
 		return tokens.ForInputs(r.model, r.texts.Inputs, bounds)
 	}
 	switch {
-	case entry.Defaults.MaxOutputTokens != nil:
-		bounds.Output = *entry.Defaults.MaxOutputTokens
+	case r.decision.Defaults().MaxOutputTokens != nil:
+		bounds.Output = *r.decision.Defaults().MaxOutputTokens
 	case entry.MaxOutputTokens > 0:
 		bounds.Output = entry.MaxOutputTokens
 	}
@@ -107,7 +107,7 @@ func (r *request) estimated() tokens.Estimate {
 		}
 	}
 	input := r.input + tokens.Text(r.model, entry.Instructions.Longest())
-	return tokens.ForConversation(r.conversation, input, bounds)
+	return tokens.ForConversation(r.decision.Own(r.conversation.GetSampling()), input, bounds)
 }
 
 // hold reserves the worst case in every budget that applies.

@@ -21,11 +21,17 @@ func (r *request) RequestFor(c *route.Candidate) *provider.Request {
 
 func (r *request) requestFor(c *route.Candidate) *provider.Request {
 	entry := r.decision.Entry
-	defaults := entry.Defaults.For(r.conversation.GetSampling())
+	own, native := r.decision.Own(r.conversation.GetSampling()), r.native
+	if r.decision.Replaces() {
+		native = nil // the client's own words hold what a rule overrides
+	}
+	defaults := r.decision.Defaults().For(own)
 	instructions := entry.Instructions.For(c.Target.Provider)
 	whole := conversation.WithInstructions(r.conversation, instructions)
+	if defaults != nil || r.decision.Replaces() {
+		whole = conversation.WithSampling(whole, route.Merge(own, defaults))
+	}
 	if defaults != nil {
-		whole = conversation.WithSampling(whole, route.Merge(r.conversation.GetSampling(), defaults))
 		defaults = kept(defaults, capability.Strip(whole, c.Lacks).GetSampling())
 	}
 	if entry.PromptCache == route.PromptCacheAuto && !c.Native && !c.Lacks.Has(capability.CachePoints) {
@@ -37,7 +43,7 @@ func (r *request) requestFor(c *route.Candidate) *provider.Request {
 		whole = capability.Strip(conversation.WithWholeThoughts(whole), c.Lacks)
 	}
 	return &provider.Request{
-		Conversation: whole, Native: r.native, Revisions: r.revisions,
+		Conversation: whole, Native: native, Revisions: r.revisions,
 		Context: r.enrichment.text, Passages: r.enrichment.passages,
 		Defaults: defaults, Instructions: instructions,
 	}

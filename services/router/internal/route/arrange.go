@@ -15,6 +15,7 @@ const (
 	bySticky
 	byProbe
 	byTrial
+	byRule
 )
 
 // outcome is what a decision comes to besides its order.
@@ -37,13 +38,15 @@ func (d *Decision) arrange(commit bool) {
 		return
 	}
 	e.stand(d, commit)
+	d.bias()
 	sortByRank(d.Order)
 	for from := 0; from < len(d.Order); {
 		to := from + 1
-		for to < len(d.Order) && d.Order[to].rank == d.Order[from].rank {
+		for to < len(d.Order) && d.Order[to].rank == d.Order[from].rank && d.Order[to].tier == d.Order[from].tier {
 			to++
 		}
 		confidence := e.strategy.order(d.Order[from:to], d, commit && from == 0)
+		d.reweigh(d.Order[from:to])
 		if from == 0 {
 			d.Confidence = confidence
 			e.Sticky.keep(d, d.Order[:to])
@@ -79,8 +82,9 @@ func (d *Decision) leads(candidates []Candidate) bool { return &candidates[0] ==
 func sortByRank(candidates []Candidate) {
 	sorted := true
 	for i := range candidates {
-		candidates[i].key = -float64(candidates[i].rank)
-		sorted = sorted && (i == 0 || candidates[i].rank >= candidates[i-1].rank)
+		c := &candidates[i]
+		c.key = -float64(c.rank)*(1<<16) - float64(c.tier)
+		sorted = sorted && (i == 0 || c.key <= candidates[i-1].key)
 	}
 	if !sorted {
 		sortByKey(candidates)

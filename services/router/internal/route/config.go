@@ -39,6 +39,8 @@ type Route struct {
 	// callers can narrow it further.
 	Residency  string `yaml:"residency"`
 	Compliance string `yaml:"compliance"`
+	// Rules are the operator's own.
+	Rules []Rule `yaml:"rules"`
 	// Defaults apply where the client sets nothing, on every target alike.
 	Defaults Defaults `yaml:"defaults"`
 	// Instructions are put before the client's own.
@@ -127,6 +129,7 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 		v.Fail("max_output_tokens", "must not be negative")
 	}
 	r.validatePlace(v, targets)
+	r.validateRules(v.At("rules"), targets)
 	r.Defaults.validate(v.At("defaults"))
 	r.Cache.validate(v.At("cache"))
 	if r.PromptCache != "" && r.PromptCache != PromptCacheAuto {

@@ -86,10 +86,14 @@ type Candidate struct {
 
 	ref     int // index in Route.Targets
 	monitor *health.Monitor
-	share   float64        // of its usual load; less than 1 while it comes back
-	rank    rank           // candidates of a lower rank come first, whatever the strategy
-	key     float64        // by which the strategy sorts: the greatest first
-	refused capability.Set // what of Dropped the client asked for, and the route must allow to go
+	share   float64 // of its usual load; less than 1 while it comes back
+	factor  float64 // by which rules change its share or score
+	tier    uint16   // its place among those that a rule prefers, from 1; 0 for none
+	// pickedBy and barredBy are the rules that prefer it and rule it out, from 1.
+	pickedBy, barredBy uint8
+	rank               rank           // candidates of a lower rank come first, whatever the strategy
+	key                float64        // by which the strategy sorts: the greatest first
+	refused            capability.Set // what of Dropped the client asked for, and the route must allow to go
 }
 
 // Fields lists what the candidate is not told, by the names of the client's
@@ -145,14 +149,16 @@ type Decision struct {
 	states   []health.State
 	question Question
 	outcome  outcome
+	ruling   ruling
 }
 
 // Candidates fills d with the targets that the rules admit, in the order of
 // the configuration, and with those that they do not.
 func (e *Entry) Candidates(q Question, d *Decision) {
-	d.Entry, d.Dialect, d.Confidence, d.question, d.outcome = e, q.Dialect, 0, q, outcome{}
+	d.Entry, d.Dialect, d.Confidence, d.question, d.outcome, d.ruling = e, q.Dialect, 0, q, outcome{}, ruling{}
 	d.Order, d.Rejected = slices.Grow(d.Order[:0], len(e.targets)), d.Rejected[:0]
 	e.list(d)
+	e.consult(d)
 	e.fit(d)
 	d.weed()
 }
@@ -160,11 +166,11 @@ func (e *Entry) Candidates(q Question, d *Decision) {
 // list finds the targets that may be asked, whatever the request needs.
 func (e *Entry) list(d *Decision) {
 	for i := range e.targets {
-		d.Order = append(d.Order, Candidate{Target: e.targets[i], ref: i, Cost: -1})
+		d.Order = append(d.Order, Candidate{Target: e.targets[i], ref: i, Cost: -1, factor: 1})
 		c := &d.Order[len(d.Order)-1]
 		e.identify(c, &d.question)
 		if r, because := barred(c, e, &d.question); r != nil {
-			d.Rejected = append(d.Rejected, Rejection{Candidate: *c, rule: r, because: because})
+			d.reject(c, r, because)
 			d.Order = d.Order[:len(d.Order)-1]
 			continue
 		}
@@ -190,13 +196,17 @@ func (e *Entry) identify(c *Candidate, q *Question) {
 func (e *Entry) fit(d *Decision) {
 	q, added, kept := &d.question, capability.None, 0
 	if q.Needs.Has(capability.Chat) {
-		added = e.Defaults.needs(q.Conversation.GetSampling())
+		added = d.Defaults().needs(d.Own(q.Conversation.GetSampling()))
 	}
 	for i := range d.Order {
 		c := &d.Order[i]
-		e.compare(c, q, added)
+		if c.barredBy > 0 {
+			d.reject(c, forbidden, e.custom.rules[c.barredBy-1].Name)
+			continue
+		}
+		e.compare(c, d, added)
 		if r := objection(c, e, q); r != nil {
-			d.Rejected = append(d.Rejected, Rejection{Candidate: *c, rule: r})
+			d.reject(c, r, "")
 			continue
 		}
 		if kept != i {
@@ -207,14 +217,22 @@ func (e *Entry) fit(d *Decision) {
 	d.Order = d.Order[:kept]
 }
 
+func (d *Decision) reject(c *Candidate, r *rule, because string) {
+	if cap(d.Rejected) == 0 {
+		d.Rejected = make([]Rejection, 0, len(d.Entry.targets))
+	}
+	d.Rejected = append(d.Rejected, Rejection{Candidate: *c, rule: r, because: because})
+}
+
 // compare looks at what a target would make of the request, to which the
-// route's defaults add needs.
-func (e *Entry) compare(c *Candidate, q *Question, added capability.Set) {
+// defaults add needs.
+func (e *Entry) compare(c *Candidate, d *Decision, added capability.Set) {
+	q := &d.question
 	c.Lacks = c.Target.Lacks
 	if c.Known != nil {
 		c.Lacks |= c.Known.Lacks
 	}
-	c.Native = c.Target.Passes(q.Dialect)
+	c.Native = !d.ruling.replaces && c.Target.Passes(q.Dialect)
 	needs := q.Needs | added
 	if needs.Has(capability.Chat) && e.Instructions.For(c.Target.Provider) != "" {
 		needs |= capability.System
@@ -222,7 +240,7 @@ func (e *Entry) compare(c *Candidate, q *Question, added capability.Set) {
 	if c.Native {
 		c.passOn(q, needs)
 	} else {
-		c.translate(q, needs, &e.Defaults)
+		c.translate(q, needs, d.Defaults().outputLimit(d.Own(q.Conversation.GetSampling())))
 	}
 }
 
@@ -235,9 +253,9 @@ func (c *Candidate) passOn(q *Question, needs capability.Set) {
 }
 
 // translate is for a target that gets the canonical form.
-func (c *Candidate) translate(q *Question, needs capability.Set, d *Defaults) {
+func (c *Candidate) translate(q *Question, needs capability.Set, output int64) {
 	c.Lacks |= c.Target.Wire
-	if c.Known != nil && c.Known.Output > 0 && d.outputLimit(q.Conversation) > c.Known.Output {
+	if c.Known != nil && c.Known.Output > 0 && output > c.Known.Output {
 		c.Lacks |= capability.OutputLimit
 	}
 	c.Dropped, c.Unexpressed = needs.Lost(c.Lacks), q.Unexpressed
@@ -275,7 +293,7 @@ func (d *Decision) Explain() *routerv1.RouteDecision {
 	d.estimate()
 	out := &routerv1.RouteDecision{
 		Route: d.Entry.Model, Strategy: d.Entry.Strategy, Confidence: d.Confidence,
-		Degraded: d.Degraded, Task: d.outcome.task.name, Advice: d.advice(),
+		Degraded: d.Degraded, Task: d.outcome.task.name, Advice: append(d.unanswered(), d.advice()...), Rules: d.Rules(),
 	}
 	for i := range d.Order {
 		c := d.Order[i].explain()

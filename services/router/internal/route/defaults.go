@@ -132,8 +132,8 @@ func (d *Defaults) needs(own *llmv1.Sampling) capability.Set {
 
 // outputLimit is the most tokens that a request may be answered with; 0 if
 // neither it nor the defaults say.
-func (d *Defaults) outputLimit(c *llmv1.Conversation) int64 {
-	if own := c.GetSampling(); own != nil && own.MaxOutputTokens != nil {
+func (d *Defaults) outputLimit(own *llmv1.Sampling) int64 {
+	if own != nil && own.MaxOutputTokens != nil {
 		return own.GetMaxOutputTokens()
 	}
 	if d.MaxOutputTokens != nil {

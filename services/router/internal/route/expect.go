@@ -42,7 +42,7 @@ func (e *Entry) expected(q *Question) int64 {
 	}
 	limit := q.Output
 	if limit == 0 {
-		limit = e.Defaults.outputLimit(q.Conversation)
+		limit = e.Defaults.outputLimit(q.Conversation.GetSampling())
 	}
 	if limit > 0 {
 		n = min(n, limit)

@@ -12,8 +12,10 @@ import (
 type rank uint8
 
 const (
+	// picked: a rule of the operator's prefers it.
+	picked rank = iota
 	// chosen: its share of requests makes it the first, as a canary.
-	chosen rank = iota
+	chosen
 	// paid: it costs the same whether it is used or not, and has room.
 	paid
 	// usual is healthy.
@@ -127,6 +129,8 @@ func (d *Decision) reason(place int) string {
 	c := &d.Order[place]
 	if place == 0 {
 		switch d.outcome.first {
+		case byRule:
+			return d.preferredBy(c) + d.Entry.strategy.reason(d, place)
 		case byCanary:
 			return fmt.Sprintf("the canary: it gets %g %% of the requests", d.Entry.Canary.Percent)
 		case bySticky:
@@ -137,6 +141,8 @@ func (d *Decision) reason(place int) string {
 	}
 	why := d.Entry.strategy.reason(d, place)
 	switch standing := standings[c.rank]; {
+	case c.rank == picked:
+		return d.preferredBy(c) + why
 	case c.rank == paid && place == 0:
 		return "its provisioned capacity has room; " + why
 	case standing != "":

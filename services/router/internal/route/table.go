@@ -34,6 +34,7 @@ type Entry struct {
 	priced   bool              // costs are needed for every decision
 	pays     bool              // some target is provisioned
 
+	custom  *custom // the operator's own rules; nil for none
 	dice    *dice
 	turns   turns
 	prober  prober
@@ -110,6 +111,11 @@ func newEntry(r Route, w Surroundings) (*Entry, error) {
 		return nil, fmt.Errorf("%q is not a strategy", r.Strategy)
 	}
 	e.kind, e.strategy, e.dice = known, known.make(e), newDice(w.Seed)
+	rules, err := newCustom(e)
+	if err != nil {
+		return nil, err
+	}
+	e.custom = rules
 	e.prepare()
 	return e, nil
 }
@@ -129,7 +135,7 @@ func (e *Entry) prepare() {
 	if e.Canary != nil {
 		e.canary = indexOf(e.Targets, e.Canary.Target, e.Canary.Model)
 	}
-	e.priced = e.kind.priced || e.pays
+	e.priced = e.kind.priced || e.pays || e.custom != nil && e.custom.costs
 }
 
 // fixedModel is the i-th target's own name of the model, if it is the same for

@@ -103,12 +103,12 @@ type Bounds struct {
 }
 
 // ForConversation estimates a request whose input has been estimated.
-func ForConversation(c *llmv1.Conversation, input int64, b Bounds) Estimate {
+func ForConversation(limit *llmv1.Sampling, input int64, b Bounds) Estimate {
 	output := b.Output
-	if limit := c.GetSampling(); limit != nil && limit.MaxOutputTokens != nil {
+	if limit != nil && limit.MaxOutputTokens != nil {
 		output = limit.GetMaxOutputTokens()
 	}
-	candidates := max(1, int64(c.GetSampling().GetCandidateCount()))
+	candidates := max(1, int64(limit.GetCandidateCount()))
 	return Estimate{
 		Input:       input,
 		WorstInput:  withMargin(input, b.MarginPercent) + b.Context,

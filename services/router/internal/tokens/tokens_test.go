@@ -68,16 +68,16 @@ func TestForConversation(t *testing.T) {
 		}}},
 	}
 	bounds := Bounds{MarginPercent: 20, Output: 1000, Context: 500}
-	e := ForConversation(c, Conversation(c.GetModel(), c), bounds)
+	e := ForConversation(c.GetSampling(), Conversation(c.GetModel(), c), bounds)
 	if e.Input < 80 || e.WorstInput < e.Input*12/10+500 || e.WorstOutput != 1000 {
 		t.Errorf("without a limit: %+v", e)
 	}
 	c.Sampling = &llmv1.Sampling{MaxOutputTokens: proto.Int64(50), CandidateCount: proto.Int32(3)}
-	if e := ForConversation(c, Conversation(c.GetModel(), c), bounds); e.WorstOutput != 150 {
+	if e := ForConversation(c.GetSampling(), Conversation(c.GetModel(), c), bounds); e.WorstOutput != 150 {
 		t.Errorf("three answers of 50: %+v", e)
 	}
 	c.Messages[0].Parts = append(c.Messages[0].Parts, &llmv1.Part{Content: &llmv1.Part_Image{Image: &llmv1.Image{}}})
-	if more := ForConversation(c, Conversation(c.GetModel(), c), bounds); more.Input < e.Input+imageTokens {
+	if more := ForConversation(c.GetSampling(), Conversation(c.GetModel(), c), bounds); more.Input < e.Input+imageTokens {
 		t.Errorf("an image counts %d", more.Input-e.Input)
 	}
 }
