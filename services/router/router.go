@@ -106,7 +106,7 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start router: %w", err)
 	}
-	peers.Recorder = s.spool
+	peers.Recorder, peers.Rules = s.spool, metrics
 	runner := attempt.NewRunner(attempt.Policy{
 		Backoff: cfg.Attempts.Backoff.Std(), MaxBackoff: cfg.Attempts.MaxBackoff.Std(),
 		MaxRetryAfter: cfg.Attempts.MaxRetryAfter.Std(), MaxAttempts: cfg.Attempts.Max,

@@ -33,6 +33,7 @@ type Metrics struct {
 	duration   metric.Float64Histogram
 	firstToken metric.Float64Histogram
 	attempts   metric.Int64Counter
+	ruleFaults metric.Int64Counter
 	rescues    rescues
 
 	// sets remembers the attributes of calls; a limit keeps names that clients
@@ -63,7 +64,7 @@ var (
 // NewMetrics makes the instruments.
 func NewMetrics(m metric.Meter) (*Metrics, error) {
 	var out Metrics
-	var errTokens, errDuration, errFirst, errAttempts error
+	var errTokens, errDuration, errFirst, errAttempts, errRules error
 	out.tokenUsage, errTokens = m.Int64Histogram("gen_ai.client.token.usage", metric.WithUnit("{token}"),
 		metric.WithDescription("Tokens of a call."), metric.WithExplicitBucketBoundaries(tokenBounds...))
 	out.duration, errDuration = m.Float64Histogram("gen_ai.client.operation.duration", metric.WithUnit("s"),
@@ -72,7 +73,15 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		metric.WithDescription("Time until a target's first content."), metric.WithExplicitBucketBoundaries(firstBounds...))
 	out.attempts, errAttempts = m.Int64Counter("tollgate.router.attempts", metric.WithUnit("{attempt}"),
 		metric.WithDescription("Attempts by target and outcome."))
-	return &out, errors.Join(errTokens, errDuration, errFirst, errAttempts, out.rescues.make(m))
+	out.ruleFaults, errRules = m.Int64Counter("tollgate.router.rule_faults", metric.WithUnit("{request}"),
+		metric.WithDescription("Requests for which the condition of a route's rule had no answer."))
+	return &out, errors.Join(errTokens, errDuration, errFirst, errAttempts, errRules, out.rescues.make(m))
+}
+
+// RuleFault counts a request for which the condition of a route's rule had no answer.
+func (m *Metrics) RuleFault(ctx context.Context, route, rule string) {
+	m.ruleFaults.Add(ctx, 1, metric.WithAttributes(
+		attribute.String("tollgate.route", route), attribute.String("tollgate.rule", rule)))
 }
 
 // Record counts a call.

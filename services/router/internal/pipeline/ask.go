@@ -4,16 +4,29 @@ import (
 	"context"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
 	settling "github.com/tollgate/tollgate/services/router/internal/settle"
 )
 
+// RuleCounter counts requests for which the condition of a route's rule had no answer.
+type RuleCounter interface {
+	RuleFault(ctx context.Context, route, rule string)
+}
+
 // decide puts the candidates in the order in which they are tried.
 func decide(ctx context.Context, r *request) error {
 	_, span := telemetry.Start(ctx, "router.route")
 	r.decision.Decide()
+	for _, f := range r.decision.RuleFaults() {
+		span.AddEvent("rule had no answer", trace.WithAttributes(
+			attribute.String("tollgate.rule", f.Rule), attribute.String("error.message", f.Err.Error())))
+		if counter := r.pipeline.peers.Rules; counter != nil {
+			counter.RuleFault(ctx, r.decision.Entry.Model, f.Rule)
+		}
+	}
 	if span.IsRecording() {
 		span.SetAttributes(
 			attribute.String("tollgate.route", r.decision.Entry.Model),
@@ -31,6 +44,9 @@ func decide(ctx context.Context, r *request) error {
 		}
 		if cost := r.decision.Order[0].Cost; cost >= 0 {
 			span.SetAttributes(attribute.Int64("tollgate.route.likely_cost_nanousd", cost))
+		}
+		if rules := r.decision.Rules(); rules != nil {
+			span.SetAttributes(attribute.StringSlice("tollgate.route.rules", rules))
 		}
 	}
 	telemetry.End(span, nil)

@@ -84,7 +84,7 @@ func (r *request) cacheable(c *route.Cache) bool {
 	if c.AnyTemperature {
 		return true
 	}
-	sampling := route.Merge(r.conversation.GetSampling(), r.decision.Entry.Defaults.For(r.conversation.GetSampling()))
+	sampling := r.decision.Parameters(r.conversation.GetSampling())
 	return sampling != nil && sampling.Temperature != nil && sampling.GetTemperature() == 0
 }
 
@@ -145,7 +145,7 @@ func (r *request) material(c *route.Cache, owner, version string) cache.Material
 		Targets:      make([]cache.Target, len(r.decision.Order)),
 		Context:      r.enrichment.text,
 		Conversation: less(r.conversation, c),
-		Defaults:     entry.Defaults.For(r.conversation.GetSampling()),
+		Defaults:     r.decision.Parameters(r.conversation.GetSampling()),
 	}
 	for i := range r.decision.Order {
 		candidate := &r.decision.Order[i]

@@ -35,8 +35,8 @@ type Options struct {
 }
 
 // Peers are the other services, and what answers in place of a target. Checker,
-// Scanner and Enricher may be nil: then nothing is checked or enriched; Cache
-// and Counter likewise.
+// Scanner and Enricher may be nil: then nothing is checked or enriched; Cache,
+// Counter and Rules likewise.
 type Peers struct {
 	Holder   Holder
 	Pricer   Pricer
@@ -46,6 +46,7 @@ type Peers struct {
 	Enricher Enricher
 	Cache    Cache
 	Counter  CacheCounter
+	Rules    RuleCounter
 }
 
 // World is what requests find when they arrive: it is replaced as a whole when

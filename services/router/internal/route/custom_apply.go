@@ -160,6 +160,13 @@ func (d *Decision) Own(own *llmv1.Sampling) *llmv1.Sampling {
 	return Merge(d.ruling.forced.For(nil), own)
 }
 
+// Parameters are all that a request with its own parameters goes out with; nil
+// for none.
+func (d *Decision) Parameters(own *llmv1.Sampling) *llmv1.Sampling {
+	own = d.Own(own)
+	return Merge(own, d.Defaults().For(own))
+}
+
 // Replaces says whether a rule overrides what the client wrote, so that its
 // request cannot go through as it is.
 func (d *Decision) Replaces() bool { return d.ruling.replaces }

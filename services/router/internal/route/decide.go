@@ -88,7 +88,7 @@ type Candidate struct {
 	monitor *health.Monitor
 	share   float64 // of its usual load; less than 1 while it comes back
 	factor  float64 // by which rules change its share or score
-	tier    uint16   // its place among those that a rule prefers, from 1; 0 for none
+	tier    uint16  // its place among those that a rule prefers, from 1; 0 for none
 	// pickedBy and barredBy are the rules that prefer it and rule it out, from 1.
 	pickedBy, barredBy uint8
 	rank               rank           // candidates of a lower rank come first, whatever the strategy
