@@ -207,6 +207,9 @@ func (c Config) Validate(v *config.Validator) {
 	positive("spool.window", int64(c.Spool.Window))
 	notNegative("spool.drain_timeout", int64(c.Spool.DrainTimeout))
 	c.Cache.Validate(v.At("cache"))
+	if c.Cache.Store == cacheValkey && c.Valkey.Addr == "" {
+		v.Fail("cache.store", "is valkey, and valkey.addr is not set")
+	}
 	c.Valkey.Validate(v.At("valkey"))
 	if c.Cache.Store == cacheValkey && c.Valkey.Addr == "" {
 		v.Fail("cache.store", "is valkey, but router.valkey.addr is not set")

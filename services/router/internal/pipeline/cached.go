@@ -220,7 +220,9 @@ func (l *lookup) keep(notices []*llmv1.GuardrailNotice) *cache.Kept {
 		Completion: completion, Model: settling.Priced(&r.attempt.Candidate), Target: r.attempt.Candidate.Target.Name,
 		Used: &llmv1.Usage{}, Notices: notices, Stored: time.Now(),
 	}
-	if spent := r.ledger.Spent(); len(spent) > 0 {
+	if reported := completion.GetUsage(); reported != nil {
+		e.Used = reported
+	} else if spent := r.ledger.Spent(); len(spent) > 0 {
 		e.Used = spent[len(spent)-1].Usage
 	}
 	if r.collector != nil {

@@ -17,7 +17,6 @@ import (
 
 // Labels of the record of an answer from the cache.
 const (
-	labelCachedRole   = "tollgate.role"
 	labelCachedInput  = "tollgate.cached_input_tokens"
 	labelCachedOutput = "tollgate.cached_output_tokens"
 
@@ -57,7 +56,7 @@ func cachedLabels(own map[string]string, used *llmv1.Usage) map[string]string {
 	input := tokens.Input(used)
 	labels := make(map[string]string, len(own)+3)
 	maps.Copy(labels, own)
-	labels[labelCachedRole] = roleCache
+	labels[labelRole] = roleCache
 	labels[labelCachedInput] = strconv.FormatInt(input, 10)
 	labels[labelCachedOutput] = strconv.FormatInt(tokens.Total(used)-input, 10)
 	return labels
