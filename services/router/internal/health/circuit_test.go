@@ -450,7 +450,7 @@ func TestJitterLengthensAndDiffers(t *testing.T) {
 // Names that clients make up do not push out the models that are in use.
 func TestModelsAreBounded(t *testing.T) {
 	b := newBench(t, Config{})
-	used := b.group.Of("used")
+	used, named := b.group.Of("used"), b.group.Keep("named")
 	for i := range 10 * maxModels {
 		b.calls(used, 1, Good)
 		b.calls(b.group.Of(fmt.Sprintf("made-up-%d", i)), 1, Neutral)
@@ -459,7 +459,13 @@ func TestModelsAreBounded(t *testing.T) {
 	if n := len(b.group.Models()); n > maxModels+1 {
 		t.Errorf("%d monitors", n)
 	}
-	if b.group.Find("used") != used || b.group.Of(fmt.Sprintf("made-up-%d", 10*maxModels-1)).model == otherModels {
+	for i := range 2 * maxModels {
+		b.group.Keep(fmt.Sprintf("configured-%d", i))
+	}
+	if b.group.Of("configured-500").model == otherModels {
+		t.Error("a model of the configuration has no monitor of its own")
+	}
+	if b.group.Find("used") != used || b.group.Find("named") != named || b.group.Of(fmt.Sprintf("made-up-%d", 10*maxModels-1)).model == otherModels {
 		t.Error("a model in use has no monitor of its own")
 	}
 }

@@ -30,7 +30,7 @@ type Group struct {
 }
 
 // maxModels bounds the monitors of a target whose clients may name any model;
-// those beyond share one.
+// those beyond share one. What the configuration names is not bounded.
 const maxModels = 256
 
 // otherModels is what the monitor of those is called.
@@ -90,31 +90,29 @@ func (g *Group) Of(model string) *Monitor {
 	if m, ok := (*g.models.Load())[model]; ok {
 		return m
 	}
-	return g.add(model)
+	return g.add(model, false)
 }
 
 // Keep is Of for a model that the configuration names: its monitor stays for
 // good, and whoever holds it holds the right one.
-func (g *Group) Keep(model string) *Monitor {
-	m := g.Of(model)
-	m.kept.Store(true)
-	return m
-}
+func (g *Group) Keep(model string) *Monitor { return g.add(model, true) }
 
 // Find returns the monitor of a model, or nil if nobody has asked for it yet.
 func (g *Group) Find(model string) *Monitor { return (*g.models.Load())[model] }
 
-func (g *Group) add(model string) *Monitor {
+func (g *Group) add(model string, keep bool) *Monitor {
 	g.mu.Lock()
 	known := maps.Clone(*g.models.Load())
-	if len(known) >= maxModels && !forgetOne(known, g.now()) {
+	if _, ok := known[model]; !ok && !keep && len(known) >= maxModels && !forgetOne(known, g.now()) {
 		model = otherModels
 	}
 	if m, ok := known[model]; ok {
+		m.kept = m.kept || keep
 		g.mu.Unlock()
 		return m
 	}
 	m, failing, until := newMonitor(g, model), g.failing, g.failingUntil
+	m.kept = keep
 	known[model] = m
 	g.models.Store(&known)
 	g.mu.Unlock()
@@ -130,7 +128,7 @@ func forgetOne(models map[string]*Monitor, now time.Time) bool {
 	oldest, name, found := now.Add(-time.Minute), "", false
 	for model, m := range models {
 		s := m.Seen()
-		if m.kept.Load() || s.InFlight > 0 || m.State(now) != Closed {
+		if m.kept || s.InFlight > 0 || m.State(now) != Closed {
 			continue
 		}
 		latest := s.LastSuccess

@@ -68,7 +68,7 @@ func (t Ticket) Probe() bool { return phase(t).circuit() == HalfOpen }
 type Monitor struct {
 	group *Group
 	model string
-	kept  atomic.Bool
+	kept  bool // the group's lock guards it
 
 	attempts, failures, inFlight atomic.Int64
 	lastSuccess, lastFailure     atomic.Int64 // UnixNano; 0 for never

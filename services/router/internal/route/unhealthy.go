@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -58,14 +59,10 @@ func unhealthy(s health.State) *rule {
 
 // waits is how long the candidate is not asked, in words.
 func (r *Rejection) waits() string {
-	switch {
-	case r.wait < time.Second:
-		return r.wait.Round(time.Millisecond).String()
-	case r.wait < 10*time.Second:
-		return r.wait.Round(100 * time.Millisecond).String()
-	default:
-		return fmt.Sprintf("%.0f s", r.wait.Seconds())
+	if r.wait < 10*time.Second {
+		return fmt.Sprintf("%.1f s", r.wait.Seconds())
 	}
+	return fmt.Sprintf("%.0f s", r.wait.Seconds())
 }
 
 // weed takes out the candidates that are not healthy. If none is left, the
@@ -121,6 +118,33 @@ func (d *Decision) takeBack(others int) {
 		d.Order = append(d.Order, c)
 	}
 	d.Rejected = d.Rejected[:others]
+}
+
+// Eligible lists the candidates whatever their health is, in the order of the
+// configuration: what the request may be answered by, today or tomorrow.
+func (d *Decision) Eligible() iter.Seq[*Candidate] {
+	return func(yield func(*Candidate) bool) {
+		for ref := range d.Entry.targets {
+			c := d.eligible(ref)
+			if c != nil && !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+func (d *Decision) eligible(ref int) *Candidate {
+	for i := range d.Order {
+		if d.Order[i].ref == ref {
+			return &d.Order[i]
+		}
+	}
+	for i := range d.Rejected {
+		if d.Rejected[i].ref == ref && d.Rejected[i].rule.weight == healthWeight {
+			return &d.Rejected[i].Candidate
+		}
+	}
+	return nil
 }
 
 // soonest orders the candidates of a degraded decision: who comes back first is

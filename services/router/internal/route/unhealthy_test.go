@@ -67,6 +67,13 @@ func TestUnhealthyCandidatesAreLeftOut(t *testing.T) {
 		t.Fatalf("order %q, degraded %v", got, d.Degraded)
 	}
 	reasons := map[string]string{}
+	var eligible []string
+	for candidate := range d.Eligible() {
+		eligible = append(eligible, candidate.Target.Name)
+	}
+	if fmt.Sprint(eligible) != "[t0 t1 t2 t3]" {
+		t.Errorf("eligible are %v", eligible)
+	}
 	explained := d.Explain()
 	for _, candidate := range explained.GetCandidates() {
 		if candidate.GetRejected() {
@@ -145,6 +152,11 @@ func TestOnlyTheUnhealthyComeBack(t *testing.T) {
 				t.Errorf("refused with %v", d.Err())
 			}
 			continue
+		}
+		for candidate := range d.Eligible() {
+			if candidate.Target.Name != "open" {
+				t.Errorf("%s is eligible", candidate.Target.Name)
+			}
 		}
 		if len(d.Order) != 1 || d.Order[0].Target.Name != "open" || len(d.Rejected) != 1 || d.Rejected[0].Target.Name != "stranger" {
 			t.Errorf("order %v, rejected %v", d.Order, d.Rejected)
