@@ -142,16 +142,15 @@ func (r *request) material(c *route.Cache, owner, version string) cache.Material
 			r.options.GetResidency(), r.options.GetCompliance(), r.principal.Residency, r.principal.Compliance,
 			r.options.GetTask(), r.options.GetUserLocation(),
 		},
-		Targets:      make([]cache.Target, len(r.decision.Order)),
+		Targets:      make([]cache.Target, 0, len(r.decision.Order)),
 		Context:      r.enrichment.text,
 		Conversation: less(r.conversation, c),
 		Defaults:     r.decision.Parameters(r.conversation.GetSampling()),
 	}
-	for i := range r.decision.Order {
-		candidate := &r.decision.Order[i]
-		m.Targets[i] = cache.Target{
+	for candidate := range r.decision.Eligible() { // an outage must not hide what is kept
+		m.Targets = append(m.Targets, cache.Target{
 			Name: candidate.Target.Name, Model: candidate.Model, Instructions: entry.Instructions.For(candidate.Target.Provider),
-		}
+		})
 	}
 	if featured, ok := r.native.(interface{ Betas() []string }); ok && len(featured.Betas()) > 0 {
 		m.Features = append([]string{r.native.Dialect()}, featured.Betas()...)
