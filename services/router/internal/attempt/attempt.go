@@ -50,6 +50,7 @@ type Attempt struct {
 	operation string
 	turn      turn
 	source    *source         // of a stream
+	judged    int             // bytes of it that are held back until it is judged
 	outer     context.Context // the request's, with the attempt's span
 	ctx       context.Context // the target's: cancelled when the attempt ends
 	cancel    context.CancelCauseFunc
@@ -70,7 +71,7 @@ func (h *hunt) begin(ctx context.Context, in *entrant, pass target.Pass) (*Attem
 	a := &Attempt{
 		Number: int(h.made.Add(1)), Role: in.role, Candidate: *c, StartTime: time.Now(),
 		Written: tokens.NewWritten(c.Tokenizer(), c.Model), Streamed: h.op.name == opStream, Asked: in.asked, Embedded: in.embed,
-		runner: h.runner, ledger: h.job.Ledger, operation: h.op.name, turn: in.turn, pass: pass, free: in.free,
+		runner: h.runner, ledger: h.job.Ledger, operation: h.op.name, turn: in.turn, judged: in.held, pass: pass, free: in.free,
 	}
 	if err := h.job.Ledger.Begin(ctx, a); err != nil {
 		pass.Leave(health.End{Time: time.Now()}, 0)

@@ -140,9 +140,11 @@ func TestALoserThatDoesNotLetGo(t *testing.T) {
 			t.Fatalf("%v after %v", err, time.Since(begin))
 		}
 		succeed(a)
+		b.mu.Lock()
 		if len(b.open) != 1 {
 			t.Errorf("%d are open", len(b.open))
 		}
+		b.mu.Unlock()
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		checkEnds(t, b)

@@ -33,6 +33,8 @@ type hunt struct {
 	reads int64
 	// said is what a target said last, refused why one was not asked.
 	said, refused *errs.Error
+	// spare has an answer that was not good enough, and is better than none.
+	spare *Attempt
 }
 
 // turn is a candidate, by its place in the job's order, and the beginning of the
@@ -55,6 +57,9 @@ func (r *Runner) hunt(ctx context.Context, job *Job, op operation) *hunt {
 func (h *hunt) run() (*Attempt, error) {
 	for {
 		t, ok := h.next()
+		if !ok && h.spared() {
+			return h.spare, nil
+		}
 		if !ok {
 			return nil, h.exhausted()
 		}
@@ -72,7 +77,11 @@ func (h *hunt) run() (*Attempt, error) {
 		winner, s, wait := h.compete(a)
 		switch {
 		case winner != nil:
-			return winner, nil
+			if h.passes(winner) {
+				return winner, nil
+			}
+		case s == stop && h.spared():
+			return h.spare, nil
 		case s == stop:
 			return nil, h.said
 		case s == retry && !sleep(h.ctx, wait):
@@ -102,6 +111,7 @@ type entrant struct {
 	visit target.Visit
 	asked *provider.Request
 	embed *provider.EmbedRequest
+	held  int // bytes of a stream that are held back until it is judged
 	free  func()
 }
 
@@ -109,6 +119,9 @@ type entrant struct {
 func (h *hunt) entrant(t turn, role string) *entrant {
 	c := &h.job.Order[t.place]
 	in := &entrant{turn: t, role: role, visit: h.visit(t)}
+	if h.op.name == opStream && h.judges(t) {
+		in.held = h.job.JudgeBytes
+	}
 	switch {
 	case h.op.name == opEmbed:
 		request := *h.job.Embed
@@ -131,7 +144,7 @@ func (h *hunt) entrant(t turn, role string) *entrant {
 func (h *hunt) visit(t turn) target.Visit {
 	c := &h.job.Order[t.place]
 	v := target.Visit{Model: c.Model, Tenant: h.job.Tenant, Tokens: h.job.Tokens, Degraded: c.Degraded}
-	if !slices.ContainsFunc(h.queue, func(other turn) bool { return other != t && h.eligible(other) }) {
+	if !h.others(t) {
 		v.Patience = h.runner.policy.MaxRetryAfter
 	}
 	return v
@@ -180,6 +193,11 @@ func (h *hunt) eligible(t turn) bool {
 
 // more says whether somebody is left to ask.
 func (h *hunt) more() bool { return slices.ContainsFunc(h.queue, h.eligible) }
+
+// others says whether somebody besides is left to ask.
+func (h *hunt) others(t turn) bool {
+	return slices.ContainsFunc(h.queue, func(other turn) bool { return other != t && h.eligible(other) })
+}
 
 func (h *hunt) drop(t turn) {
 	h.queue = slices.DeleteFunc(h.queue, func(other turn) bool { return other == t })

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
+	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 )
@@ -39,6 +40,8 @@ type End struct {
 const (
 	// RoleHedge is one that was begun beside another that let us wait.
 	RoleHedge = "hedge"
+	// RoleEscalation is one after an answer that was not good enough.
+	RoleEscalation = "escalation"
 	// RoleRecovery is one that goes on with a stream that broke off.
 	RoleRecovery = "recovery"
 )
@@ -63,4 +66,9 @@ type Job struct {
 	Recovery route.Recovery
 	// FailoverOn lists what leads to the next target that else would be returned.
 	FailoverOn route.Failovers
+	// Judge says why an answer is not good enough while others can be asked;
+	// empty if it is. Nil takes every answer. Streams are held back until they are
+	// judged; one of more than JudgeBytes passes.
+	Judge      func(*llmv1.Completion) string
+	JudgeBytes int
 }

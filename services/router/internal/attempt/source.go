@@ -19,7 +19,8 @@ type source struct {
 	held     []*stream.Chunk // what came before the first content: replayed by next
 	first    *stream.Chunk   // the first content; valid until the reader's next Next
 	atEnd    bool
-	finishes int // candidates that have ended
+	finishes int               // candidates that have ended
+	whole    *llmv1.Completion // once it is held back as a whole
 }
 
 // open opens the reader and reads up to the first content.
@@ -35,12 +36,12 @@ func (a *Attempt) open() error {
 		switch {
 		case ended(err):
 			s.atEnd = true
-			return nil
+			return s.collect()
 		case err != nil:
 			return err
 		case !a.FirstContent.IsZero() || s.finishes > 0:
 			s.first = chunk
-			return nil
+			return s.collect()
 		case len(s.held) >= maxHeld:
 			return errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "the provider's stream has no content")
 		}

@@ -60,6 +60,7 @@ func (r *request) job() *attempt.Job {
 		Order: r.decision.Order, Ledger: r.watch.over(r.ledger), Embed: r.texts,
 		Tenant: r.principal.Organization, Tokens: r.estimate.Worst(),
 		Hedge: r.decision.Entry.Hedge, Recovery: r.decision.Entry.Recovery, FailoverOn: r.decision.Entry.FailoverOn,
+		Judge: r.decision.Entry.Judge(r.conversation), JudgeBytes: r.decision.Entry.Cascade.Bytes(),
 	}
 	if r.texts == nil {
 		job.Source = r

@@ -64,6 +64,8 @@ type Route struct {
 	Hedge Hedge `yaml:"hedge"`
 	// Recovery goes on with streams that break off.
 	Recovery Recovery `yaml:"recovery"`
+	// Cascade says which answers are good enough not to ask the next candidate.
+	Cascade Cascade `yaml:"cascade"`
 	// FailoverOn lists what leads to the next target that else would be returned.
 	FailoverOn Failovers `yaml:"failover_on"`
 	// WhenUnhealthy says what happens when no target is healthy: degraded, the
@@ -144,6 +146,7 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 	r.Instructions.validate(v.At("instructions"), targets)
 	r.Hedge.validate(v.At("hedge"))
 	r.Recovery.validate(v.At("recovery"))
+	r.Cascade.validate(v.At("cascade"))
 	r.FailoverOn.validate(v.At("failover_on"))
 	total := 0
 	for i, ref := range r.Targets {

@@ -35,6 +35,7 @@ type Entry struct {
 	pays     bool              // some target is provisioned
 
 	custom  *custom // the operator's own rules; nil for none
+	judge   *judge  // nil if every answer is good enough
 	dice    *dice
 	turns   turns
 	prober  prober
@@ -105,6 +106,10 @@ func newEntry(r Route, w Surroundings) (*Entry, error) {
 			return nil, fmt.Errorf("no target is named %q", ref.Name)
 		}
 		e.targets = append(e.targets, w.Targets[i])
+	}
+	var err error
+	if e.judge, err = newJudge(r.Cascade); err != nil {
+		return nil, err
 	}
 	known, ok := strategies[r.Strategy]
 	if !ok {
