@@ -31,6 +31,8 @@ type hunt struct {
 	// reads is what a candidate must be known to exceed, once a conversation was
 	// too long for another; -1 before.
 	reads int64
+	// exceeded are the models for which it was.
+	exceeded []string
 	// said is what a target said last, refused why one was not asked.
 	said, refused *errs.Error
 	// spare has an answer that was not good enough, and is better than none.
@@ -186,9 +188,21 @@ func (h *hunt) eligible(t turn) bool {
 	case int(h.made.Load()) >= h.runner.policy.MaxAttempts, slices.Contains(h.silent, c.Target):
 		return false
 	case h.reads >= 0:
-		return c.Known != nil && c.Known.Context > h.reads
+		return h.readsMore(c)
 	}
 	return true
+}
+
+// readsMore says whether a candidate may read a conversation that was too long
+// for others. One of which nobody knows how much it reads may, if it is another
+// model, and none is left that is known to.
+func (h *hunt) readsMore(c *route.Candidate) bool {
+	more := func(c *route.Candidate) bool { return c.Known != nil && c.Known.Context > h.reads }
+	if c.Known != nil && c.Known.Context > 0 {
+		return more(c)
+	}
+	return !slices.Contains(h.exceeded, c.Model) &&
+		!slices.ContainsFunc(h.queue, func(t turn) bool { return more(&h.job.Order[t.place]) })
 }
 
 // more says whether somebody is left to ask.
@@ -237,7 +251,7 @@ func (h *hunt) judge(e *errs.Error, t turn, beside bool) (step, time.Duration) {
 		}
 		return stop, 0
 	case larger:
-		h.reads = max(h.reads, 0)
+		h.reads, h.exceeded = max(h.reads, 0), append(h.exceeded, c.Model)
 		if c.Known != nil {
 			h.reads = max(h.reads, c.Known.Context)
 		}

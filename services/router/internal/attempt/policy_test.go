@@ -28,8 +28,14 @@ func candidate(name string, reads int64, plays ...play) route.Candidate {
 	return c
 }
 
+// other is a candidate with another model than the rest.
+func other(c route.Candidate) route.Candidate {
+	c.Model = "other"
+	return c
+}
+
 // A conversation that is too long for one goes to those who are known to read
-// more, and to nobody else.
+// more, else to another model of which nobody knows, and to nobody else.
 func TestOnlyLargerModelsGetWhatIsTooLong(t *testing.T) {
 	long, ok := fails(tooLong), answers()
 	for _, tc := range []struct {
@@ -42,6 +48,8 @@ func TestOnlyLargerModelsGetWhatIsTooLong(t *testing.T) {
 		{"none", []route.Candidate{candidate("a", 8000, long), candidate("b", 8000, ok), candidate("c", 0, ok)}, "a", tooLong},
 		{"larger and larger", []route.Candidate{candidate("a", 8000, long), candidate("b", 32000, long), candidate("c", 16000, ok), candidate("d", 64000, ok)}, "a b d", 0},
 		{"of unknown size", []route.Candidate{candidate("a", 0, long), candidate("b", 0, ok), candidate("c", 9, ok)}, "a c", 0},
+		{"another of unknown size", []route.Candidate{candidate("a", 8000, long), candidate("b", 4000, ok), other(candidate("c", 0, ok))}, "a c", 0},
+		{"known before unknown", []route.Candidate{candidate("a", 0, long), other(candidate("b", 0, ok)), candidate("c", 9, ok)}, "a c", 0},
 		{"still too long", []route.Candidate{candidate("a", 8000, long), candidate("b", 32000, long)}, "a b", tooLong},
 	} {
 		b := &books{t: t}
