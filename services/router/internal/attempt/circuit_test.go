@@ -53,6 +53,29 @@ func TestCircuitSparesAFailingTarget(t *testing.T) {
 	})
 }
 
+// The first contents of three streams close a circuit, long before their ends.
+func TestStreamsCloseACircuitWhenTheyBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &adapter{plays: []play{answers(text("hello"), later(time.Second, text("you")), finish())}}
+		a := newTarget("a", slow)
+		m := a.Monitors.Of("upstream-a")
+		m.Follow(health.Open, time.Now())
+		for n := range 3 {
+			if s := m.State(time.Now()); s != health.HalfOpen {
+				t.Fatalf("%v after %d", s, n)
+			}
+			s, err := newRunner(policy).Open(context.Background(), job(&books{t: t}, a))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer succeed(s.Attempt)
+		}
+		if s := m.State(time.Now()); s != health.Closed {
+			t.Errorf("%v while three streams run", s)
+		}
+	})
+}
+
 // A credential that is refused is not shown again until it is time.
 func TestRefusedCredentialIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/observe"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
 )
 
@@ -117,6 +118,9 @@ func (s *source) note(c *stream.Chunk) error {
 		if s.FirstContent.IsZero() && e.IsContent() {
 			s.FirstContent = time.Now()
 			s.watch.begun()
+			if event, changed := s.pass.Begun(s.FirstContent, s.FirstContent.Sub(s.StartTime)); changed {
+				observe.MarkCircuit(s.spans[0], event)
+			}
 		}
 	}
 	return nil

@@ -80,6 +80,29 @@ func (m *Monitor) Forgo(t Ticket) {
 	m.giveBack(t)
 }
 
+// Still says whether a ticket holds although time has passed since Admit, as in
+// a queue.
+func (m *Monitor) Still(t Ticket) bool {
+	p := m.current()
+	return p == phase(t) || p.circuit() != Open
+}
+
+// Begun tells that the first content of a stream has come after a time. A probe
+// has then shown what it should, for an answer may be long: it counts, and frees
+// its place. Other attempts say nothing by it.
+func (m *Monitor) Begun(t Ticket, now time.Time, took time.Duration) (Event, bool) {
+	if !t.Probe() {
+		return Event{}, false
+	}
+	m.mu.Lock()
+	if m.current() != phase(t) {
+		return m.unlock(change{})
+	}
+	m.giveBack(t)
+	e := End{Verdict: Good, Time: now, Streamed: true, FirstContent: took}
+	return m.unlock(m.probe(&e, Good, &m.group.config.Load().Breaker))
+}
+
 // giveBack frees the place of a probe.
 func (m *Monitor) giveBack(t Ticket) {
 	if t.Probe() && m.current() == phase(t) && m.circuit.probing > 0 {
@@ -90,7 +113,9 @@ func (m *Monitor) giveBack(t Ticket) {
 // judge lets the end of an attempt speak.
 func (m *Monitor) judge(e *End, b *Breaker) change {
 	now, p := e.Time.UnixNano(), m.current()
-	m.giveBack(e.Ticket)
+	if !e.Begun {
+		m.giveBack(e.Ticket)
+	}
 	verdict := e.Verdict
 	if verdict == Throttled && !e.Until.After(e.Time) {
 		verdict = Bad
@@ -182,6 +207,8 @@ func (m *Monitor) probe(e *End, v Verdict, b *Breaker) change {
 		return m.again(now, denied)
 	case v == Bad:
 		return m.again(now, "a probe failed")
+	case v == Good && e.Begun:
+		// It was counted when it began.
 	case v == Good && m.circuit.slow && b.slow(e):
 		c := m.again(now, "a probe was slow")
 		m.circuit.slow = true

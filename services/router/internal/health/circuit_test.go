@@ -187,6 +187,55 @@ func TestProbeThatEndsNeutralGivesItsPlaceBack(t *testing.T) {
 	b.want(m, Closed)
 }
 
+// A probe that streams has shown what it should with its first content: the
+// circuit does not wait for the end of long answers.
+func TestProbesCountWhenTheyBegin(t *testing.T) {
+	b := newBench(t, Config{})
+	m := b.group.Of("a")
+	b.calls(m, 10, Bad)
+	b.pass(5 * time.Second)
+	probes := []Ticket{b.begin(m), b.begin(m), b.begin(m)}
+	b.shut(m)
+	m.Begun(probes[0], b.now, time.Second)
+	next := b.begin(m) // in its place
+	b.shut(m)
+	m.End(End{Verdict: Good, Time: b.now, Ticket: probes[0], Begun: true})
+	b.shut(m)
+	m.Begun(probes[1], b.now, time.Second)
+	b.want(m, HalfOpen)
+	event, changed := m.Begun(probes[2], b.now, time.Second)
+	b.want(m, Closed)
+	if !changed || event.To != Closed {
+		t.Errorf("event %+v", event)
+	}
+	m.End(End{Verdict: Bad, Time: b.now, Ticket: probes[1], Begun: true})
+	b.end(m, next, Bad)
+	b.want(m, Closed)
+	if failures, _ := m.Rates(b.now); failures != 0 {
+		t.Errorf("probes count after the circuit has closed: %v", failures)
+	}
+}
+
+func TestProbeThatBreaksAfterItBeganOpensAgain(t *testing.T) {
+	b := newBench(t, Config{})
+	m := b.group.Of("a")
+	b.calls(m, 10, Bad)
+	b.pass(5 * time.Second)
+	probe := b.begin(m)
+	m.Begun(probe, b.now, time.Second)
+	m.End(End{Verdict: Bad, Time: b.now, Ticket: probe, Begun: true})
+	b.want(m, Open)
+	usual := b.group.Of("b")
+	ticket := b.begin(usual)
+	if _, changed := usual.Begun(ticket, b.now, time.Second); changed || !usual.Still(ticket) {
+		t.Error("the begin of a usual attempt says something")
+	}
+	b.calls(usual, 10, Bad)
+	if usual.Still(ticket) {
+		t.Error("a ticket holds although the circuit has opened")
+	}
+}
+
 func TestLostProbeDoesNotBlock(t *testing.T) {
 	b := newBench(t, Config{Breaker: Breaker{Probes: 1}})
 	m := b.group.Of("a")

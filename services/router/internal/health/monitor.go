@@ -40,6 +40,8 @@ type End struct {
 	Until time.Time
 	// Ticket is what Admit gave.
 	Ticket Ticket
+	// Begun says that Begun was called: the answer has begun and was counted.
+	Begun bool
 }
 
 // waited is how long the caller waited for something to come.

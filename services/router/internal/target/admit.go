@@ -33,6 +33,7 @@ type Pass struct {
 	tenant   string
 	capacity *capacity.Meter
 	reserved quota.Reservation
+	begun    bool
 }
 
 // Admit lets an attempt in, which may have to wait for a place. An error means
@@ -48,6 +49,10 @@ func (t *Target) Admit(ctx context.Context, v Visit) (Pass, error) {
 		if err := t.Places.Acquire(ctx, v.Tenant); err != nil {
 			monitor.Forgo(ticket)
 			return Pass{}, err
+		}
+		if !monitor.Still(ticket) { // it opened while this one waited
+			t.Places.Release(v.Tenant, concurrency.Sample{Time: time.Now()})
+			return Pass{}, shut(monitor)
 		}
 	}
 	// Last, so that what was granted is sent at once: the provider counts then.
@@ -67,11 +72,21 @@ func (t *Target) Admit(ctx context.Context, v Visit) (Pass, error) {
 // Probe says whether the attempt tries a half-open circuit.
 func (p Pass) Probe() bool { return p.ticket.Probe() }
 
+// Begun tells that the first content of a stream came after a time. If that
+// changed the state of the model, the event is returned.
+func (p *Pass) Begun(now time.Time, took time.Duration) (event health.Event, changed bool) {
+	if p.monitor == nil {
+		return event, false
+	}
+	p.begun = true
+	return p.monitor.Begun(p.ticket, now, took)
+}
+
 // Leave ends the attempt; used is how many tokens it used. It is called once. If
 // the end changed the state of the model, the event is returned.
 func (p Pass) Leave(e health.End, used int64) (event health.Event, changed bool) {
 	if p.monitor != nil {
-		e.Ticket = p.ticket
+		e.Ticket, e.Begun = p.ticket, p.begun
 		event, changed = p.monitor.End(e)
 	}
 	p.reserved.Settle(used)

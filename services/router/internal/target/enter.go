@@ -29,22 +29,20 @@ func (t *Target) enter(ctx context.Context, m *health.Monitor, v Visit) (health.
 			return ticket, nil
 		}
 	}
-	return t.insist(m, v)
+	if now = time.Now(); v.Degraded && m.State(now) == health.Open && t.Monitors.Spare(now) {
+		return m.Insist(), nil
+	}
+	return 0, shut(m)
 }
 
-// insist is for a model that lets nobody in.
-func (t *Target) insist(m *health.Monitor, v Visit) (health.Ticket, error) {
+// shut says why a model lets nobody in.
+func shut(m *health.Monitor) error {
 	now := time.Now()
 	wait := max(m.RetryTime(now).Sub(now), leastWait)
-	switch m.State(now) {
-	case health.Cooling:
-		return 0, errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED, "the target limits the rate").WithRetryAfter(wait)
-	case health.Open:
-		if v.Degraded && t.Monitors.Spare(now) {
-			return m.Insist(), nil
-		}
+	if m.State(now) == health.Cooling {
+		return errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED, "the target limits the rate").WithRetryAfter(wait)
 	}
-	return 0, errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "the circuit of the target is open").WithRetryAfter(wait)
+	return errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_UNAVAILABLE, "the circuit of the target is open").WithRetryAfter(wait)
 }
 
 // rest waits, and a little longer, so that not all who wait go on at once.
