@@ -30,6 +30,8 @@ type Material struct {
 	Demands []string
 	// Targets are those that may answer, in the order of the configuration.
 	Targets []Target
+	// Rules are those of the operator's that applied.
+	Rules []string
 	// Features are what the client has switched on outside of the conversation.
 	Features []string
 	// Context is the block of retrieved passages.
@@ -97,6 +99,7 @@ func (m *Material) append(b []byte) ([]byte, error) {
 		b = appendText(b, text)
 	}
 	b = appendTexts(b, m.Demands)
+	b = appendTexts(b, m.Rules)
 	b = appendTexts(b, m.Features)
 	b = binary.AppendUvarint(b, uint64(len(m.Targets)))
 	for i := range m.Targets {

@@ -142,6 +142,7 @@ func (r *request) material(c *route.Cache, owner, version string) cache.Material
 			r.options.GetResidency(), r.options.GetCompliance(), r.principal.Residency, r.principal.Compliance,
 			r.options.GetTask(), r.options.GetUserLocation(),
 		},
+		Rules:        r.decision.Rules(),
 		Targets:      make([]cache.Target, 0, len(r.decision.Order)),
 		Context:      r.enrichment.text,
 		Conversation: less(r.conversation, c),

@@ -20,7 +20,8 @@ const (
 	labelCachedInput  = "tollgate.cached_input_tokens"
 	labelCachedOutput = "tollgate.cached_output_tokens"
 
-	roleCache = "cache"
+	roleCache  = "cache"
+	roleShadow = "shadow"
 )
 
 // Cached is an answer from the cache: what wrote it then, and what that took.
@@ -61,3 +62,6 @@ func cachedLabels(own map[string]string, used *llmv1.Usage) map[string]string {
 	labels[labelCachedOutput] = strconv.FormatInt(tokens.Total(used)-input, 10)
 	return labels
 }
+
+// ShadowLabels are the labels of the record of a request that nobody waits for.
+func ShadowLabels() map[string]string { return map[string]string{labelRole: roleShadow} }
