@@ -217,6 +217,7 @@ func (s *Service) Ready(context.Context) error { return s.spool.Writable() }
 func (s *Service) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.drain)
 	defer cancel()
+	s.pipeline.Drain(ctx)
 	target.Retire(s.pipeline.World().Targets, nil)
 	s.rates.Close()
 	if s.replica != nil {

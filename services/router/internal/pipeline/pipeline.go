@@ -65,6 +65,7 @@ type Pipeline struct {
 	runner  *attempt.Runner
 	log     *slog.Logger
 	flights *cache.Flights
+	shadows *shadows
 	world   atomic.Pointer[World]
 	// recorder is told how requests end while a drill runs; nil else.
 	recorder atomic.Pointer[drill.Recorder]
@@ -72,7 +73,7 @@ type Pipeline struct {
 
 // New makes a pipeline.
 func New(w *World, peers Peers, l *limit.Limiter, r *attempt.Runner, log *slog.Logger, o Options) *Pipeline {
-	p := &Pipeline{peers: peers, options: o, limiter: l, places: concurrency.New(o.Concurrency), runner: r, log: log, flights: cache.NewFlights()}
+	p := &Pipeline{peers: peers, options: o, limiter: l, places: concurrency.New(o.Concurrency), runner: r, log: log, flights: cache.NewFlights(), shadows: newShadows()}
 	p.world.Store(w)
 	return p
 }

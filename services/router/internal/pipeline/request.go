@@ -157,6 +157,7 @@ func (r *request) end(ctx context.Context) {
 	r.release(ctx)
 	r.leave()
 	r.watch.end(r)
+	r.mirror(ctx)
 	r.cancel()
 }
 

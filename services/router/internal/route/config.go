@@ -50,6 +50,8 @@ type Route struct {
 	// PromptCache is auto where marks of what providers may keep in their prompt
 	// cache are placed for clients that place none.
 	PromptCache string `yaml:"prompt_cache"`
+	// Shadow sends some requests to another target as well; nil sends none.
+	Shadow *Shadow `yaml:"shadow"`
 	// Sticky keeps requests that belong together on one target.
 	Sticky Sticky `yaml:"sticky"`
 	// UseCase is what the route is for: it chooses what counts under the strategy
@@ -134,6 +136,7 @@ func (r Route) validate(v *config.Validator, targets []provider.Target) {
 	r.validateRules(v.At("rules"), targets)
 	r.Defaults.validate(v.At("defaults"))
 	r.Cache.validate(v.At("cache"))
+	r.Shadow.validate(v.At("shadow"), &r, targets)
 	if r.PromptCache != "" && r.PromptCache != PromptCacheAuto {
 		v.Fail("prompt_cache", "%q is not known", r.PromptCache).WithHelp("use auto, or leave it out")
 	}

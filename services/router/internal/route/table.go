@@ -34,6 +34,7 @@ type Entry struct {
 	priced   bool              // costs are needed for every decision
 	pays     bool              // some target is provisioned
 
+	shadow  *Entry  // how the route's shadow is asked; nil for none
 	custom  *custom // the operator's own rules; nil for none
 	judge   *judge  // nil if every answer is good enough
 	dice    *dice
@@ -121,6 +122,9 @@ func newEntry(r Route, w Surroundings) (*Entry, error) {
 		return nil, err
 	}
 	e.custom = rules
+	if e.shadow, err = newShadow(r, w); err != nil {
+		return nil, err
+	}
 	e.prepare()
 	return e, nil
 }
