@@ -84,3 +84,20 @@ func TestACascadesStreamIsRecovered(t *testing.T) {
 		checkEnds(t, b)
 	})
 }
+
+// An answer that was not good enough is no way out for another that breaks off.
+func TestASpareAnswerIsNotGlued(t *testing.T) {
+	b := &books{t: t}
+	broken := answers(text("hello "), read{err: errs.New(interruptedReason, "")})
+	j := job(b, newTarget("a", &adapter{plays: []play{answers(text("hi"), finish())}}), newTarget("b", &adapter{plays: []play{broken, fails(rejected)}}))
+	j.Judge, j.JudgeBytes = long, 100
+	j.Recovery.Mode = "replay"
+	s, err := newRunner(policy).Open(context.Background(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readAll(s); got != "hello " || !errs.Is(err, interruptedReason) {
+		t.Errorf("read %q, %v", got, err)
+	}
+	checkEnds(t, b)
+}

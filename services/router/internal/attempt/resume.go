@@ -22,7 +22,7 @@ func (s *Stream) resume(err error) error {
 	}
 	may := s.resumable(failure)
 	if may {
-		h.queue, h.role, h.refused = s.turns(parted), RoleRecovery, nil
+		h.queue, h.role, h.refused, h.spare = s.turns(parted), RoleRecovery, nil, nil
 		may = h.more()
 	}
 	if may || parted {

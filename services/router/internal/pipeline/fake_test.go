@@ -323,6 +323,9 @@ func (m *model) usage() *llmv1.Usage {
 
 func (m *model) Generate(_ context.Context, r *provider.Request) (*provider.Answer, error) {
 	m.asked = append(m.asked, r)
+	if m.onAsk != nil {
+		m.onAsk(m, r)
+	}
 	if m.panics {
 		panic("a bug")
 	}
