@@ -2,7 +2,6 @@ package rates
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
@@ -17,8 +16,7 @@ func (c *Cache) add(k key) *entry {
 }
 
 func (c *Cache) addLocked(k key) *entry {
-	entries := *c.entries.Load()
-	if e := entries[k]; e != nil || len(entries) >= maxRates || c.closed {
+	if e := c.entries[k]; e != nil || len(c.entries) >= maxRates || c.closed {
 		return e
 	}
 	if !c.started {
@@ -26,10 +24,7 @@ func (c *Cache) addLocked(k key) *entry {
 		c.done.Go(c.refresh)
 	}
 	e := &entry{key: k, lastUsed: c.now()}
-	more := make(map[key]*entry, len(entries)+1)
-	maps.Copy(more, entries)
-	more[k] = e
-	c.entries.Store(&more)
+	c.entries[k] = e
 	return e
 }
 
@@ -138,27 +133,18 @@ func (c *Cache) refresh() {
 func (c *Cache) look() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now, entries, old := c.now(), *c.entries.Load(), 0
-	for _, e := range entries {
+	now := c.now()
+	for k, e := range c.entries {
 		if e.use.CompareAndSwap(used, idle) {
 			e.lastUsed = now
 		}
 		if now.Sub(e.lastUsed) >= keepUnused && e.use.CompareAndSwap(idle, gone) {
-			old++
+			delete(c.entries, k)
 			continue
 		}
 		r := e.rate.Load()
 		if r == nil || now.Sub(r.asked) >= refreshEvery || !r.ok && now.Sub(r.asked) >= retryEvery/2 {
 			c.queue(e)
 		}
-	}
-	if old > 0 {
-		left := make(map[key]*entry, len(entries)-old)
-		for k, e := range entries {
-			if e.use.Load() != gone {
-				left[k] = e
-			}
-		}
-		c.entries.Store(&left)
 	}
 }

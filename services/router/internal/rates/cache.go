@@ -69,7 +69,7 @@ type entry struct {
 	key
 	rate atomic.Pointer[rate] // nil before the first answer
 	use  atomic.Uint32
-	// What follows belongs to the lock of the cache.
+	// What follows is guarded by the lock of the cache.
 	asking   bool
 	lastUsed time.Time
 }
@@ -86,9 +86,8 @@ type Cache struct {
 	pricer Pricer
 	now    func() time.Time
 
-	entries atomic.Pointer[map[key]*entry] // replaced as a whole: readers take no lock
-
-	mu      sync.Mutex
+	mu      sync.RWMutex
+	entries map[key]*entry
 	waiting []*entry
 	running int
 	started bool
@@ -100,8 +99,7 @@ type Cache struct {
 
 // New makes a cache, which asks nothing before it is asked. Close ends it.
 func New(p Pricer, now func() time.Time) *Cache {
-	c := &Cache{pricer: p, now: now}
-	c.entries.Store(&map[key]*entry{})
+	c := &Cache{pricer: p, now: now, entries: make(map[key]*entry)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
 }
@@ -119,13 +117,19 @@ func (c *Cache) Close() {
 // never waits: rates that are not there are asked for in the background.
 func (c *Cache) Cost(provider, model, region string, input, output int64) (int64, bool) {
 	k := key{provider, model, region, tierOf(input)}
-	e := (*c.entries.Load())[k]
+	e := c.find(k)
 	if e == nil {
 		c.want(k)
 		return 0, false
 	}
 	e.touch()
 	return e.rate.Load().cost(input, output)
+}
+
+func (c *Cache) find(k key) *entry {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.entries[k]
 }
 
 // touch notes that the entry is used, and says whether it is still kept.
@@ -152,8 +156,7 @@ func (h *handle) Cost(input, output int64) (int64, bool) {
 	if e := h.tiers[tier].Load(); e != nil && e.touch() {
 		return e.rate.Load().cost(input, output)
 	}
-	e := (*h.cache.entries.Load())[key{h.provider, h.model, h.region, tier}]
-	if e != nil {
+	if e := h.cache.find(key{h.provider, h.model, h.region, tier}); e != nil {
 		h.tiers[tier].Store(e)
 	}
 	return h.cache.Cost(h.provider, h.model, h.region, input, output)

@@ -76,6 +76,19 @@ func start(t *testing.T, f func(t *testing.T, l *list, c *Cache)) {
 	})
 }
 
+func (c *Cache) kept() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.entries)
+}
+
+// asks is how often billing was asked for a model.
+func (l *list) asks(model string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked[model]
+}
+
 func TestUnknownAtFirstThenExact(t *testing.T) {
 	start(t, func(t *testing.T, l *list, c *Cache) {
 		if _, ok := c.Cost("openai", "m", "", 1000, 500); ok {
@@ -97,7 +110,7 @@ func TestUnknownAtFirstThenExact(t *testing.T) {
 		if cost, ok := c.Cost("openai", "m", "", 250_000, 10); !ok || cost != 2*(250_000*150+10*600) {
 			t.Errorf("long: %d, %v", cost, ok)
 		}
-		if n := l.asked["m"]; n != 4 {
+		if n := l.asks("m"); n != 4 {
 			t.Errorf("billing was asked %d times for two tiers", n)
 		}
 	})
@@ -139,7 +152,7 @@ func TestBillingAwayAndBack(t *testing.T) {
 				t.Fatal("known, though billing is away")
 			}
 		}
-		if n := l.asked["new"]; n < 50 || n > 70 {
+		if n := l.asks("new"); n < 50 || n > 70 {
 			t.Errorf("asked %d times in ten minutes", n)
 		}
 		l.mu.Lock()
@@ -165,17 +178,19 @@ func TestBounds(t *testing.T) {
 			c.Cost("p", fmt.Sprint("m", i), "", 1, 1)
 		}
 		time.Sleep(5 * time.Second)
-		if n := len(*c.entries.Load()); n != maxRates {
+		if n := c.kept(); n != maxRates {
 			t.Errorf("%d rates are kept", n)
 		}
+		l.mu.Lock()
 		if l.most > askers {
 			t.Errorf("%d questions at once", l.most)
 		}
+		l.mu.Unlock()
 		for range 360 {
 			time.Sleep(10 * time.Second)
 			c.Cost("p", "m7", "", 1, 1)
 		}
-		if n := len(*c.entries.Load()); n != 1 {
+		if n := c.kept(); n != 1 {
 			t.Errorf("%d rates are left", n)
 		}
 	})
@@ -236,7 +251,7 @@ func TestHandleOutlivesItsEntry(t *testing.T) {
 		}
 		check()
 		time.Sleep(2 * keepUnused)
-		if n := len(*c.entries.Load()); n != 0 {
+		if n := c.kept(); n != 0 {
 			t.Fatalf("%d rates are kept unused", n)
 		}
 		check()
