@@ -500,7 +500,7 @@ func TestJitterLengthensAndDiffers(t *testing.T) {
 func TestModelsAreBounded(t *testing.T) {
 	b := newBench(t, Config{})
 	used, named := b.group.Of("used"), b.group.Keep("named")
-	for i := range 10 * maxModels {
+	for i := range 3 * maxModels {
 		b.calls(used, 1, Good)
 		b.calls(b.group.Of(fmt.Sprintf("made-up-%d", i)), 1, Neutral)
 		b.pass(time.Second)
@@ -514,7 +514,7 @@ func TestModelsAreBounded(t *testing.T) {
 	if b.group.Of("configured-500").model == otherModels {
 		t.Error("a model of the configuration has no monitor of its own")
 	}
-	if b.group.Find("used") != used || b.group.Find("named") != named || b.group.Of(fmt.Sprintf("made-up-%d", 10*maxModels-1)).model == otherModels {
+	if b.group.Find("used") != used || b.group.Find("named") != named || b.group.Of(fmt.Sprintf("made-up-%d", 3*maxModels-1)).model == otherModels {
 		t.Error("a model in use has no monitor of its own")
 	}
 }
