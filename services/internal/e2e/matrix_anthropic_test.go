@@ -4,13 +4,15 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"net/http"
 
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
 )
 
 func anthropicMessages(d *deployment) sdk {
-	client := anthropic.NewClient(option.WithBaseURL(d.url+"/anthropic"), option.WithAPIKey(d.key), option.WithMaxRetries(0))
+	client := anthropic.NewClient(option.WithBaseURL(d.url+"/anthropic"), option.WithAPIKey(d.key), option.WithMaxRetries(0),
+		option.WithHTTPClient(&http.Client{Transport: tap{http.DefaultTransport}}))
 	return sdk{
 		name: "anthropic messages",
 		status: func(err error) int {

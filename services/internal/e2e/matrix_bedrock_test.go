@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -20,7 +21,7 @@ func bedrockClient(d *deployment) *bedrockruntime.Client {
 	made := d.newAWSKey(&accountv1.Key{DisplayName: "matrix"})
 	return bedrockruntime.New(bedrockruntime.Options{
 		Region: "eu-west-1", BaseEndpoint: aws.String(d.url + "/bedrock"), RetryMaxAttempts: 1,
-		HTTPClient:  awstest.HTTPClient(),
+		HTTPClient:  awstest.Over(tap{http.DefaultTransport}),
 		Credentials: credentials.NewStaticCredentialsProvider(made.GetAwsAccessKeyId(), made.GetAwsSecretAccessKey(), ""),
 	})
 }

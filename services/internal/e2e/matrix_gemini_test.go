@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 
 	"google.golang.org/genai"
 )
@@ -11,6 +12,7 @@ import (
 func geminiContent(d *deployment) sdk {
 	client, err := genai.NewClient(context.Background(), &genai.ClientConfig{
 		APIKey: d.key, Backend: genai.BackendGeminiAPI, HTTPOptions: genai.HTTPOptions{BaseURL: d.url + "/gemini/"},
+		HTTPClient: &http.Client{Transport: tap{http.DefaultTransport}},
 	})
 	if err != nil {
 		d.t.Fatal(err)
@@ -31,9 +33,9 @@ func geminiContent(d *deployment) sdk {
 				if err != nil {
 					return nil, err
 				}
-				return contentOutcome(got.Candidates[0].Content)
+				return contentsOutcome(got.Candidates)
 			}
-			sum := &genai.Content{Role: "model"}
+			sums := []*genai.Candidate{{Content: &genai.Content{Role: "model"}}, {Content: &genai.Content{Role: "model"}}}
 			finished := false
 			for chunk, err := range client.Models.GenerateContentStream(ctx, model, contents, config) {
 				if err != nil {
@@ -42,14 +44,14 @@ func geminiContent(d *deployment) sdk {
 				for _, c := range chunk.Candidates {
 					finished = finished || c.FinishReason != ""
 					if c.Content != nil {
-						addParts(sum, c.Content.Parts)
+						addParts(sums[c.Index].Content, c.Content.Parts)
 					}
 				}
 			}
 			if !finished {
 				return nil, errors.New("the stream ended without a finish reason")
 			}
-			return contentOutcome(sum)
+			return contentsOutcome(sums)
 		},
 	}
 }
@@ -101,10 +103,26 @@ func contentParams(q question) ([]*genai.Content, *genai.GenerateContentConfig) 
 		config.ResponseMIMEType = "application/json"
 		config.ResponseJsonSchema = answerSchema
 	}
+	if q.two {
+		config.CandidateCount = 2
+	}
 	if q.thinking {
 		config.ThinkingConfig = &genai.ThinkingConfig{IncludeThoughts: true, ThinkingBudget: genai.Ptr[int32](1024)}
 	}
 	return contents, config
+}
+
+// contentsOutcome is the outcome of the first candidate, and the text of the second.
+func contentsOutcome(all []*genai.Candidate) (*outcome, error) {
+	out, err := contentOutcome(all[0].Content)
+	if err != nil || len(all) < 2 {
+		return out, err
+	}
+	second, err := contentOutcome(all[1].Content)
+	if err == nil {
+		out.Second = second.Text
+	}
+	return out, err
 }
 
 func contentOutcome(c *genai.Content) (*outcome, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"net/http"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -29,7 +30,8 @@ func dataURL(image []byte) string {
 }
 
 func openaiClient(d *deployment) openai.Client {
-	return openai.NewClient(option.WithBaseURL(d.url+"/v1"), option.WithAPIKey(d.key), option.WithMaxRetries(0))
+	return openai.NewClient(option.WithBaseURL(d.url+"/v1"), option.WithAPIKey(d.key), option.WithMaxRetries(0),
+		option.WithHTTPClient(&http.Client{Transport: tap{http.DefaultTransport}}))
 }
 
 func openaiStatus(err error) int {
@@ -51,7 +53,11 @@ func openaiChat(d *deployment) sdk {
 		if err != nil {
 			return nil, err
 		}
-		return chatOutcome([]byte(got.Choices[0].Message.RawJSON()))
+		out, err := chatOutcome([]byte(got.Choices[0].Message.RawJSON()))
+		if err == nil && len(got.Choices) > 1 {
+			out.Second = got.Choices[1].Message.Content
+		}
+		return out, err
 	}}
 }
 
@@ -84,6 +90,9 @@ func chatParams(model string, q question) openai.ChatCompletionNewParams {
 		p.ResponseFormat.OfJSONSchema = &shared.ResponseFormatJSONSchemaParam{JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{
 			Name: "answer", Strict: openai.Bool(true), Schema: answerSchema,
 		}}
+	}
+	if q.two {
+		p.N = openai.Int(2)
 	}
 	if q.thinking {
 		p.ReasoningEffort = shared.ReasoningEffortMedium
@@ -163,5 +172,9 @@ func chatStreamed(ctx context.Context, client *openai.Client, p openai.ChatCompl
 	if err != nil {
 		return nil, err
 	}
-	return chatOutcome(raw)
+	out, err := chatOutcome(raw)
+	if err == nil && len(accumulated.Choices) > 1 {
+		out.Second = accumulated.Choices[1].Message.Content
+	}
+	return out, err
 }

@@ -16,6 +16,7 @@ type call struct{ ID, Name, Arguments string }
 // outcome is an answer as an SDK shows it.
 type outcome struct {
 	Text     string
+	Second   string // the text of a second candidate
 	Thinking string
 	Calls    []call
 	// raw is the SDK's own message, sent back in the next turn.
@@ -38,6 +39,7 @@ type question struct {
 	schema   bool   // {"a": "one" or "two"}
 	thinking bool
 	stream   bool
+	two      bool // two candidates, where the dialect has them
 	before   []turn
 }
 

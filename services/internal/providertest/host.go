@@ -106,6 +106,26 @@ func (h *Host) Requests() []*Recorded {
 	return append([]*Recorded(nil), h.requests...)
 }
 
+// Forget drops what has been seen.
+func (h *Host) Forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.requests, h.seen = nil, make(map[string]bool)
+}
+
+// Asked counts the requests for a model.
+func (h *Host) Asked(model string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, rec := range h.requests {
+		if rec.Model == model {
+			n++
+		}
+	}
+	return n
+}
+
 // Last returns the latest request; nil before the first.
 func (h *Host) Last() *Recorded {
 	h.mu.Lock()
