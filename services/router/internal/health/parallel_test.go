@@ -2,6 +2,7 @@ package health
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,6 +44,9 @@ func TestManyAtOnce(t *testing.T) {
 				begun.Add(1)
 				verdict := []Verdict{Good, Good, Bad, Bad, Neutral}[random.IntN(5)]
 				if ticket.Probe() {
+					for range 5 { // time for others to try
+						runtime.Gosched()
+					}
 					of.Add(-1) // before its place is free
 				}
 				m.End(End{Verdict: verdict, Time: now(), Duration: time.Millisecond, Ticket: ticket})
