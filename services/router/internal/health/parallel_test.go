@@ -17,7 +17,7 @@ func TestManyAtOnce(t *testing.T) {
 	clock.Store(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano())
 	now := func() time.Time { return time.Unix(0, clock.Load()) }
 	g := NewGroup(For("east"), WithClock(now), WithConfig(Config{
-		Breaker: Breaker{Probes: probes, OpenFor: d(10 * time.Millisecond), MaxOpen: d(20 * time.Millisecond)},
+		Breaker: Breaker{Probes: probes, OpenFor: d(time.Millisecond), MaxOpen: d(2 * time.Millisecond)},
 	}))
 	var events []Event
 	g.Observe(func(e Event) { events = append(events, e) }) // one at a time, as promised
@@ -42,7 +42,7 @@ func TestManyAtOnce(t *testing.T) {
 				}
 				m.Begin(now())
 				begun.Add(1)
-				verdict := []Verdict{Good, Good, Bad, Bad, Neutral}[random.IntN(5)]
+				verdict := []Verdict{Good, Bad, Bad, Neutral, Neutral}[random.IntN(5)]
 				if ticket.Probe() {
 					for range 5 { // time for others to try
 						runtime.Gosched()
