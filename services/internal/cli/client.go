@@ -91,11 +91,15 @@ func (c connection) send(ctx context.Context, method, path string, body io.Reade
 
 func readError(resp *http.Response) error {
 	data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	var status struct {
+	type said struct {
 		Message string `json:"message"`
 	}
-	if json.Unmarshal(data, &status) == nil && status.Message != "" {
-		return errors.New(status.Message)
+	var status struct {
+		said
+		Error said `json:"error"` // of what would have been a stream
+	}
+	if json.Unmarshal(data, &status) == nil && cmp.Or(status.Message, status.Error.Message) != "" {
+		return errors.New(cmp.Or(status.Message, status.Error.Message))
 	}
 	return fmt.Errorf("answered with %s", resp.Status)
 }

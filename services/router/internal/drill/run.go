@@ -227,7 +227,7 @@ func (r *run) isStopped() bool {
 
 func (r *run) progress(phase routerv1.DrillPhase, end, now time.Time) *routerv1.DrillProgress {
 	out := &routerv1.DrillProgress{
-		Phase: phase, Left: durationpb.New(end.Sub(now)), Figures: r.recorder.figures(phase, now),
+		Phase: phase, Left: durationpb.New(max(0, end.Sub(now))), Figures: r.recorder.figures(phase, now),
 	}
 	if r.plan != nil {
 		out.Faults = r.plan.Struck()
