@@ -78,8 +78,12 @@ func (s costStrategy) reason(d *Decision, place int) string {
 
 // dollars writes nano-USD for people.
 func dollars(nano int64) string {
-	if nano < 1_000_000 {
+	switch {
+	case nano == 0:
+		return "$0"
+	case nano < 1_000_000:
 		return fmt.Sprintf("$%.9f", float64(nano)/1e9)
+	default:
+		return fmt.Sprintf("$%.4f", float64(nano)/1e9)
 	}
-	return fmt.Sprintf("$%.4f", float64(nano)/1e9)
 }

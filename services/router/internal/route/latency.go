@@ -129,6 +129,6 @@ func (s *latencyStrategy) reason(d *Decision, place int) string {
 	case latency == 0:
 		return "its latency is not known yet: " + ordinal(place)
 	default:
-		return fmt.Sprintf("expected to take %.0f ms, %.0f under way: %s", latency/1e6, inFlight(c), ordinal(place))
+		return fmt.Sprintf("expected to take %.3g ms, %.0f under way: %s", latency/1e6, inFlight(c), ordinal(place))
 	}
 }

@@ -155,7 +155,7 @@ func (s *scoreStrategy) reason(d *Decision, place int) string {
 		price = dollars(c.Cost)
 	}
 	if l := expectedLatency(c, &d.question); l > 0 {
-		latency = fmt.Sprintf("%.0f ms", l/1e6)
+		latency = fmt.Sprintf("%.3g ms", l/1e6)
 	}
 	return fmt.Sprintf("scores %.3f with %s (weight %.2f), quality %.2f (%.2f) and %s (%.2f): %s", c.Score, price,
 		s.weights.Cost, s.qualityOf(c), s.weights.Quality, latency, s.weights.Latency, ordinal(place))
