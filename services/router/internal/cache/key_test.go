@@ -278,7 +278,7 @@ func chat() Material {
 
 func TestKeyAllocations(t *testing.T) {
 	m := chat()
-	if n := testing.AllocsPerRun(100, func() { keyOf(t, m) }); n > 2 {
+	if n := testing.AllocsPerRun(100, func() { keyOf(t, m) }); n > 4 { // 1, but for pools that are emptied meanwhile
 		t.Errorf("%v allocations for a key", n)
 	}
 }

@@ -480,6 +480,8 @@ func (c *client) WriteChunk(chunk *stream.Chunk) error {
 }
 
 func (c *client) Finish(r *routerv1.RequestReport) error {
+	c.recorder.mu.Lock()
+	defer c.recorder.mu.Unlock()
 	if len(c.recorder.final) == 0 {
 		c.t.Error("the stream is complete before its record is written")
 	}

@@ -36,9 +36,11 @@ func TestHedgedRequestsAreSettled(t *testing.T) {
 				if streams && (c.text != "from the second" || c.finished.GetTarget() != "b" || c.finished.GetAttempts() != 2) {
 					t.Errorf("%q, %v", c.text, c.finished)
 				}
+				w.recorder.mu.Lock()
 				if len(w.recorder.final) != 1 || w.recorder.final[0].GetLast() {
 					t.Errorf("while the loser runs: %v", w.recorder.final)
 				}
+				w.recorder.mu.Unlock()
 				time.Sleep(20 * time.Second)
 				synctest.Wait()
 				w.settled()
