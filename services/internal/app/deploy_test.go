@@ -93,6 +93,9 @@ var variable = regexp.MustCompile(`\$\{([A-Z_]+)([^}]*)\}`)
 func setEnvironment(t *testing.T, s container) {
 	t.Helper()
 	for name, value := range s.Environment {
+		if value == sharing {
+			value = ""
+		}
 		t.Setenv(name, variable.ReplaceAllString(value, strings.Repeat("5ec7e7", 8)))
 	}
 }
@@ -154,10 +157,43 @@ func TestCompositionStaysOnLoopback(t *testing.T) {
 	}
 }
 
+// sharing is what the router is told of where to share.
+const sharing = "${TOLLGATE_VALKEY_ADDR:-}"
+
+// Routers share a Valkey if they are told of one, and there is none to be told of
+// but the one with that profile.
+func TestCompositionShares(t *testing.T) {
+	c := readComposition(t)
+	router, valkey := c.Services[Router], c.Services["valkey"]
+	if router.Environment["TOLLGATE_VALKEY_ADDR"] != sharing || !slices.Equal(valkey.Profiles, []string{"scale"}) {
+		t.Errorf("router %v, valkey's profiles %v", router.Environment, valkey.Profiles)
+	}
+	if router.Environment["VALKEY_PASSWORD"] != valkey.Environment["REDISCLI_AUTH"] {
+		t.Error("the router and Valkey do not have the same password")
+	}
+	if !slices.ContainsFunc(router.Networks, func(n string) bool { return slices.Contains(valkey.Networks, n) }) {
+		t.Error("the router cannot reach Valkey")
+	}
+	for _, addr := range []string{"", "valkey:6379"} {
+		setEnvironment(t, router)
+		t.Setenv("TOLLGATE_VALKEY_ADDR", addr)
+		cfg, err := LoadConfig(filepath.Join(repository, "deploy", "tollgate.yaml"))
+		if err != nil {
+			t.Fatalf("with %q: %v", addr, err)
+		}
+		if got := cfg.Router.Valkey; got.Addr != addr || got.Password.IsZero() {
+			t.Errorf("with %q the router shares at %q", addr, got.Addr)
+		}
+	}
+}
+
 func TestCompositionHoldsNoSecret(t *testing.T) {
 	text := string(readRepository(t, "docker-compose.yml"))
 	required := map[string]bool{}
 	for _, v := range variable.FindAllStringSubmatch(text, -1) {
+		if v[0] == sharing {
+			continue // an address, and none is a good one
+		}
 		if !strings.HasPrefix(v[2], ":?") {
 			t.Errorf("%s is not required: a secret has no default", v[0])
 		}
