@@ -9,6 +9,7 @@ import (
 	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/platform/secret"
+	"github.com/tollgate/tollgate/services/router/internal/concurrency"
 	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 )
@@ -90,6 +91,32 @@ func TestCoolingTargetIsWaitedFor(t *testing.T) {
 	})
 }
 
+// Who waits for a place while the circuit opens does not go through, and leaves
+// the place to others.
+func TestWaitingLooksAtTheCircuitAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tg := &Target{Monitors: health.NewGroup(), Places: concurrency.New(concurrency.Config{Max: 1, Queue: 1, Wait: hour})}
+		first, err := tg.Admit(context.Background(), Visit{Model: "a"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var waiting error
+		go func() { _, waiting = tg.Admit(context.Background(), Visit{Model: "a"}) }()
+		synctest.Wait()
+		for range 10 {
+			tg.Monitors.Of("a").End(health.End{Verdict: health.Bad, Time: time.Now()})
+		}
+		first.Leave(health.End{Time: time.Now()}, 0)
+		synctest.Wait()
+		if !errs.Is(waiting, down) {
+			t.Errorf("who waited: %v", waiting)
+		}
+		if !visit(tg, Visit{Model: "b"}, health.End{Verdict: health.Good}) {
+			t.Error("the place is lost")
+		}
+	})
+}
+
 func TestReportShowsCircuits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tg := &Target{Monitors: health.NewGroup(health.WithRandom(func() float64 { return 0 }))}
@@ -111,7 +138,7 @@ func TestReportShowsCircuits(t *testing.T) {
 			visit(tg, Visit{Model: "a"}, health.End{Verdict: health.Bad})
 		}
 		if m = model(); m.GetCircuit() != routerv1.ModelHealth_CIRCUIT_OPEN || m.GetShare() != 0 ||
-			m.GetRetryTime().AsTime().Sub(time.Now()) != 5*time.Second {
+			time.Until(m.GetRetryTime().AsTime()) != 5*time.Second {
 			t.Errorf("open: %v", m)
 		}
 		time.Sleep(5 * time.Second)
