@@ -53,8 +53,9 @@ type Host struct {
 	// Period is how long Flapping is down, and then up; half a second.
 	Period time.Duration
 
-	connections, open atomic.Int64
-	began             time.Time
+	connections atomic.Int64
+	states      sync.Map // of the open connections
+	began       time.Time
 
 	mu       sync.Mutex
 	requests []*Recorded
@@ -75,14 +76,15 @@ func NewHost(t testing.TB, handler http.Handler) *Host {
 	h.Config.Protocols = &http.Protocols{}
 	h.Config.Protocols.SetHTTP1(true)
 	h.Config.Protocols.SetUnencryptedHTTP2(true)
-	h.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+	h.Config.ConnState = func(conn net.Conn, state http.ConnState) {
 		switch state {
 		case http.StateNew:
 			h.connections.Add(1)
-			h.open.Add(1)
 		case http.StateClosed, http.StateHijacked:
-			h.open.Add(-1)
+			h.states.Delete(conn)
+			return
 		}
+		h.states.Store(conn, state)
 	}
 	h.Start()
 	t.Cleanup(func() {
@@ -97,7 +99,21 @@ func NewHost(t testing.TB, handler http.Handler) *Host {
 func (h *Host) Connections() int { return int(h.connections.Load()) }
 
 // Open is how many of them are open now, in use or not.
-func (h *Host) Open() int { return int(h.open.Load()) }
+func (h *Host) Open() (n int) {
+	h.states.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
+// InUse is how many of them have a request.
+func (h *Host) InUse() (n int) {
+	h.states.Range(func(_, state any) bool {
+		if state == http.StateActive {
+			n++
+		}
+		return true
+	})
+	return n
+}
 
 // Requests lists what the server has seen, the oldest first.
 func (h *Host) Requests() []*Recorded {
