@@ -145,8 +145,12 @@ type Decision struct {
 	// nevertheless.
 	Degraded bool
 
-	peers    []*health.Monitor // of Order, for weed
-	states   []health.State
+	peers  []*health.Monitor // of Order, for weed
+	states []health.State
+	space  struct { // for both, if they are few: so they cost no allocation
+		peers  [32]*health.Monitor
+		states [32]health.State
+	}
 	question Question
 	outcome  outcome
 	ruling   ruling

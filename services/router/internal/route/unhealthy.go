@@ -73,13 +73,13 @@ func (d *Decision) weed() {
 	if d.question.Time.IsZero() {
 		return
 	}
-	d.peers = d.peers[:0]
+	d.peers, d.states = d.space.peers[:0], d.space.states[:0]
 	for i := range d.Order {
 		if m := d.Order[i].monitor; m != nil {
 			d.peers = append(d.peers, m)
 		}
 	}
-	d.states = slices.Grow(d.states[:0], len(d.peers))[:len(d.peers)]
+	d.states = slices.Grow(d.states, len(d.peers))[:len(d.peers)]
 	health.Judge(d.peers, d.states, d.question.Time)
 	kept, peer, others := 0, 0, len(d.Rejected)
 	for i := range d.Order {

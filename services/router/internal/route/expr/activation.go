@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types/ref"
 )
 
 // Activation gives the facts of one request to any number of conditions. A fact
@@ -12,7 +11,8 @@ import (
 type Activation struct {
 	facts  Facts
 	have   uint64 // the variables whose values are of this request, as bits
-	values []ref.Val
+	values []any
+	recent []recent
 	size   size
 }
 
@@ -25,7 +25,9 @@ const (
 	large
 )
 
-var pool = sync.Pool{New: func() any { return &Activation{values: make([]ref.Val, len(variables))} }}
+var pool = sync.Pool{New: func() any {
+	return &Activation{values: make([]any, len(variables)), recent: make([]recent, len(variables))}
+}}
 
 // Activate takes an activation for a request's facts. Release gives it back.
 func Activate(f *Facts) *Activation {
@@ -48,7 +50,7 @@ func (a *Activation) ResolveName(name string) (any, bool) {
 		return nil, false
 	}
 	if a.have&(1<<i) == 0 {
-		a.values[i] = variables[i].value(&a.facts, a.values[i])
+		a.values[i] = variables[i].value(&a.facts, &a.recent[i])
 		a.have |= 1 << i
 	}
 	return a.values[i], true

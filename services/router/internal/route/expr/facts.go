@@ -42,35 +42,59 @@ const (
 type variable struct {
 	name string
 	kind *cel.Type
-	// value gives the fact as CEL takes it. The one of the request before is used
-	// again if it is the same: making one costs an allocation.
-	value func(f *Facts, last ref.Val) ref.Val
+	// value gives the fact as CEL takes it.
+	value func(f *Facts, r *recent) any
 	// Doc says what it is, for people.
 	doc string
 }
 
-func text(of func(*Facts) string) func(*Facts, ref.Val) ref.Val {
-	return func(f *Facts, last ref.Val) ref.Val {
+// recent remembers values that were made for requests before: making one costs
+// an allocation, and most requests come from a few teams, for a few tasks.
+type recent [16]ref.Val
+
+func text(of func(*Facts) string) func(*Facts, *recent) any {
+	return func(f *Facts, r *recent) any {
 		now := of(f)
-		if s, ok := last.(types.String); ok && string(s) == now {
-			return last
+		if len(now) > maxText {
+			return types.String(now) // not worth remembering
 		}
-		return types.String(now)
+		slot := uint32(len(now))
+		for i := range min(len(now), 16) {
+			slot = slot*31 + uint32(now[i])
+		}
+		at := &r[(slot^slot>>7)%uint32(len(r))]
+		if s, ok := (*at).(types.String); !ok || string(s) != now {
+			*at = types.String(now)
+		}
+		return *at
 	}
 }
 
-func number(of func(*Facts) int64) func(*Facts, ref.Val) ref.Val {
-	return func(f *Facts, last ref.Val) ref.Val {
+func number(of func(*Facts) int64) func(*Facts, *recent) any {
+	return func(f *Facts, r *recent) any {
 		now := of(f)
-		if n, ok := last.(types.Int); ok && int64(n) == now {
-			return last
+		at := &r[uint64(now)%uint64(len(r))]
+		if n, ok := (*at).(types.Int); !ok || int64(n) != now {
+			*at = types.Int(now)
 		}
-		return types.Int(now)
+		return *at
 	}
 }
 
-func truth(of func(*Facts) bool) func(*Facts, ref.Val) ref.Val {
-	return func(f *Facts, _ ref.Val) ref.Val { return types.Bool(of(f)) }
+func truth(of func(*Facts) bool) func(*Facts, *recent) any {
+	return func(f *Facts, _ *recent) any { return types.Bool(of(f)) }
+}
+
+// dollars is the cost; -1 if it is not known.
+func dollars(f *Facts, r *recent) any {
+	now := -1.
+	if f.Cost >= 0 {
+		now = float64(f.Cost) / nanoPerUSD
+	}
+	if d, ok := r[0].(types.Double); !ok || float64(d) != now {
+		r[0] = types.Double(now)
+	}
+	return r[0]
 }
 
 // labelsName is the one variable whose size takes a loop to know.
@@ -93,24 +117,17 @@ var variables = []variable{
 	{"request.images", cel.BoolType, truth(func(f *Facts) bool { return f.Images }), "it has images"},
 	{"request.documents", cel.BoolType, truth(func(f *Facts) bool { return f.Document }), "it has documents"},
 	{"request.structured", cel.BoolType, truth(func(f *Facts) bool { return f.Structured }), "the answer must have a form"},
-	{labelsName, cel.MapType(cel.StringType, cel.StringType), func(f *Facts, _ ref.Val) ref.Val {
-		return types.NewStringStringMap(types.DefaultTypeAdapter, f.Labels)
-	}, "the client's labels"},
+	{labelsName, cel.MapType(cel.StringType, cel.StringType), func(f *Facts, _ *recent) any { return f.Labels }, "the client's labels"},
 	{"caller.organization", cel.StringType, text(func(f *Facts) string { return f.Organization }), "the organisation's id"},
 	{"caller.team", cel.StringType, text(func(f *Facts) string { return f.Team }), "the team's id; may be empty"},
 	{"caller.user", cel.StringType, text(func(f *Facts) string { return f.User }), "the user's id; may be empty"},
 	{"caller.key", cel.StringType, text(func(f *Facts) string { return f.Key }), "the key's id"},
-	{"caller.roles", cel.ListType(cel.StringType), func(f *Facts, _ ref.Val) ref.Val {
+	{"caller.roles", cel.ListType(cel.StringType), func(f *Facts, _ *recent) any {
 		return types.NewStringList(types.DefaultTypeAdapter, f.Roles)
 	}, "the key's roles"},
 	{"user.country", cel.StringType, text(func(f *Facts) string { return f.Country }), "the end user's country, if the client says so"},
-	{"time", cel.TimestampType, func(f *Facts, _ ref.Val) ref.Val { return types.Timestamp{Time: f.Time} }, "now"},
-	{costName, cel.DoubleType, func(f *Facts, _ ref.Val) ref.Val {
-		if f.Cost < 0 {
-			return types.Double(-1)
-		}
-		return types.Double(float64(f.Cost) / nanoPerUSD)
-	}, "expected cost where it is cheapest, USD; -1 if not known"},
+	{"time", cel.TimestampType, func(f *Facts, _ *recent) any { return types.Timestamp{Time: f.Time} }, "now"},
+	{costName, cel.DoubleType, dollars, "expected cost where it is cheapest, USD; -1 if not known"},
 	{"cost.known", cel.BoolType, truth(func(f *Facts) bool { return f.Cost >= 0 }), "whether the cost is known"},
 	{"residency", cel.StringType, text(func(f *Facts) string { return f.Residency }), "the jurisdiction demanded; empty for none"},
 	{"compliance", cel.StringType, text(func(f *Facts) string { return f.Compliance }), "the compliance class demanded; empty for none"},
