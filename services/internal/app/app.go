@@ -203,7 +203,7 @@ func (a *App) buildRouter(ctx context.Context, t *telemetry.Telemetry) error {
 	if err != nil {
 		return err
 	}
-	a.router, err = router.New(ctx, a.options.Config.routerConfig(), router.Dependencies{
+	a.router, err = router.New(ctx, a.options.Config.RouterConfig(), router.Dependencies{
 		Log: t.Log(), DataDir: a.options.Config.DataDir, Telemetry: t,
 		Guardrail: guardrailPeer.internal, Rag: ragPeer.internal, Billing: billingPeer.internal,
 	})
@@ -268,7 +268,7 @@ func (a *App) reload(ctx context.Context) {
 		err = errors.Join(err, a.guardrail.Reload(cfg.Guardrail))
 	}
 	if a.router != nil {
-		err = errors.Join(err, a.router.Reload(cfg.routerConfig()))
+		err = errors.Join(err, a.router.Reload(cfg.RouterConfig()))
 	}
 	if err != nil {
 		a.log.ErrorContext(ctx, "the changed configuration is not used", "err", err)

@@ -146,12 +146,12 @@ func (c Config) Validate(v *config.Validator) {
 	} {
 		v.Check(name, section)
 	}
-	c.routerConfig().ValidateTargets(v)
+	c.RouterConfig().ValidateTargets(v)
 }
 
-// routerConfig is the router's section with the targets and routes, which
+// RouterConfig is the router's section with the targets and routes, which
 // stand at the top of the file.
-func (c Config) routerConfig() router.Config {
+func (c Config) RouterConfig() router.Config {
 	c.Router.Targets, c.Router.Routes = c.Targets, c.Routes
 	return c.Router
 }

@@ -17,6 +17,7 @@ type commands struct {
 	Chat   chatCommand   `cmd:"" help:"Ask a running Tollgate something and stream the answer."`
 	Keys   keysCommands  `cmd:"" help:"Create, list and revoke virtual keys."`
 	Rag    ragCommands   `cmd:"" help:"Ingest documents and search them."`
+	Route  routeCommands `cmd:"" help:"Say where a request would go, and why."`
 	Usage  usageCommands `cmd:"" help:"Report usage and cost from the ledger."`
 	Drill  drillCommand  `cmd:"" help:"Make targets fail on purpose, and report how the gateway copes."`
 	Config configCommand `cmd:"" help:"Check a configuration file."`

@@ -19,6 +19,7 @@ const (
 	headerGuardrail = "X-Tollgate-Guardrail"
 	headerDropped   = "X-Tollgate-Dropped"
 	headerRecovered = "X-Tollgate-Recoveries"
+	headerRoute     = "X-Tollgate-Decision" // the answer to a header of this name
 )
 
 // SetReport sets what is known once a target answers.
@@ -34,6 +35,9 @@ func SetReport(h http.Header, r *routerv1.RequestReport) {
 	h.Set(headerGuardrail, guardrail(r))
 	if n := r.GetRecoveries(); n > 0 {
 		h.Set(headerRecovered, strconv.Itoa(int(n)))
+	}
+	if d := r.GetDecision(); d != nil {
+		h.Set(headerRoute, decision(d))
 	}
 	if names := r.GetDropped(); len(names) > 0 {
 		h.Set(headerDropped, dropped(names))
