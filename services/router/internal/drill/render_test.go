@@ -73,7 +73,9 @@ func TestFaultsForPeople(t *testing.T) {
 	for want, f := range map[string]*routerv1.DrillFaults{
 		"blackhole, on 100.0 % of exchanges":                              {Blackhole: true},
 		"latency 2s, on 25.0 % of exchanges":                              {Share: .25, Latency: seconds(2)},
-		"cut after 100 bytes, 3 events, on 100.0 % of exchanges":          {Cut: &routerv1.DrillCut{Bytes: 100, Events: 3}},
+		"cut after 100 bytes or after 3 events, on 100.0 % of exchanges":  {Cut: &routerv1.DrillCut{Bytes: 100, Events: 3}},
+		"cut after 5 events, on 100.0 % of exchanges":                     {Cut: &routerv1.DrillCut{Events: 5}},
+		"cut before the body, on 100.0 % of exchanges":                    {Cut: &routerv1.DrillCut{}},
 		"latency 1s, errors 500, retry-after 3s, on 100.0 % of exchanges": {Latency: seconds(1), Statuses: []*routerv1.DrillStatus{{Code: 500}}, RetryAfter: seconds(3)},
 	} {
 		if got := describe(f); got != want {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,7 +61,7 @@ func world(t testing.TB, routes ...route.Route) World {
 type place struct {
 	*Drills
 	world    World
-	recorder *Recorder
+	recorder atomic.Pointer[Recorder]
 	log      strings.Builder
 }
 
@@ -68,7 +69,7 @@ func newPlace(t testing.TB) *place {
 	t.Helper()
 	p := &place{world: world(t)}
 	d, err := New(Dependencies{
-		World: func() World { return p.world }, Watch: func(r *Recorder) { p.recorder = r },
+		World: func() World { return p.world }, Watch: p.recorder.Store,
 		Log: slog.New(slog.NewTextHandler(&p.log, nil)), Meter: noop.Meter{},
 	})
 	if err != nil {
@@ -153,15 +154,15 @@ func TestFaultsLastAsLongAsTheyShould(t *testing.T) {
 				t.Errorf("faults after another %s: %v", step.pass, !step.faulty)
 			}
 		}
-		if u.recorder == nil {
+		if u.recorder.Load() == nil {
 			t.Error("nothing is recorded")
 		}
 		if err := <-u.ended; err != nil || u.report.GetStopped() != "" || u.report.GetInjected() != 2 || len(u.report.GetPhases()) != 3 {
 			t.Errorf("%v, report %v", err, u.report)
 		}
 		lasted := u.report.GetFaultsEndTime().AsTime().Sub(u.report.GetFaultsStartTime().AsTime())
-		if lasted != 10*time.Second || u.recorder != nil || u.current() != nil {
-			t.Errorf("lasted %s; recorder %v, running %v", lasted, u.recorder, u.current())
+		if lasted != 10*time.Second || u.recorder.Load() != nil || u.current() != nil {
+			t.Errorf("lasted %s; recorder %v, running %v", lasted, u.recorder.Load(), u.current())
 		}
 		if !strings.Contains(u.log.String(), "faults begin") || !strings.Contains(u.log.String(), "by=key") || !strings.Contains(u.log.String(), "faults end") {
 			t.Errorf("log:\n%s", u.log.String())

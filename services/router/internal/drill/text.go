@@ -175,7 +175,22 @@ func describe(f *routerv1.DrillFaults) string {
 		parts = append(parts, "blackhole")
 	}
 	if cut := f.GetCut(); cut != nil {
-		parts = append(parts, fmt.Sprintf("cut after %d bytes, %d events", cut.GetBytes(), cut.GetEvents()))
+		parts = append(parts, "cut "+where(cut))
 	}
 	return strings.Join(parts, ", ") + ", on " + percent(cmp.Or(f.GetShare(), 1)) + " of exchanges"
+}
+
+// where says where answers break off.
+func where(cut *routerv1.DrillCut) string {
+	var bounds []string
+	if n := cut.GetBytes(); n > 0 {
+		bounds = append(bounds, fmt.Sprintf("after %d bytes", n))
+	}
+	if n := cut.GetEvents(); n > 0 {
+		bounds = append(bounds, fmt.Sprintf("after %d events", n))
+	}
+	if len(bounds) == 0 {
+		return "before the body"
+	}
+	return strings.Join(bounds, " or ")
 }
