@@ -1,9 +1,12 @@
 package pipeline
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
@@ -147,5 +150,33 @@ func TestNobodyGoesOn(t *testing.T) {
 		if !strings.HasPrefix(sixty, c.text) || len(c.text) == 0 {
 			t.Errorf("%s: the client was given %q", name, c.text)
 		}
+	}
+}
+
+// A trace shows that an answer was recovered, by whom and how, and no word of it.
+func TestTraceShowsARecovery(t *testing.T) {
+	w := newWorld(t)
+	cutAfter(w, 40)
+	w.second.text = sixty
+	spans := traced(t, func(ctx context.Context) {
+		if err := w.pipeline().Stream(ctx, w.call("prompt"), &client{t: t, recorder: w.recorder}); err != nil {
+			t.Error(err)
+		}
+	})
+	events := spans["root"][0].Events()
+	i := slices.IndexFunc(events, func(e sdktrace.Event) bool { return e.Name == "stream recovered" })
+	if i < 0 {
+		t.Fatalf("events %v", events)
+	}
+	got := map[string]string{}
+	for _, a := range events[i].Attributes {
+		got[string(a.Key)] = a.Value.String()
+	}
+	if len(got) != 2 || got["tollgate.target"] != "b" || got["tollgate.recovery"] != "replay" {
+		t.Errorf("the recovery: %v", got)
+	}
+	attempts := spans["router.attempt"]
+	if len(attempts) != 2 || attributes(attempts[1])["tollgate.role"] != "recovery" || attributes(attempts[0])["error.type"] != "STREAM_INTERRUPTED" {
+		t.Errorf("the attempts: %v", attempts)
 	}
 }
