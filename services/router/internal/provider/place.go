@@ -11,8 +11,13 @@ import (
 // Within says whether the target computes a model in a jurisdiction. What is
 // not known is not within.
 func (t *Target) Within(place, model string) bool {
+	return t.WithinFrom(jurisdiction.Of(t.Region), place, model)
+}
+
+// WithinFrom is Within for who has looked up the jurisdiction of the region.
+func (t *Target) WithinFrom(home, place, model string) bool {
 	stated := len(t.Residency) > 0
-	if stated && !slices.Contains(t.Residency, place) || !stated && jurisdiction.Of(t.Region) != place {
+	if stated && !slices.Contains(t.Residency, place) || !stated && home != place {
 		return false
 	}
 	if t.Provider != "bedrock" {

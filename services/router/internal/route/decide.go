@@ -187,6 +187,10 @@ func (e *Entry) list(d *Decision) {
 // identify finds the target's own name of the model, and what is known of it;
 // the name stays empty if the target does not list the model.
 func (e *Entry) identify(c *Candidate, q *Question) {
+	if fixed := e.upstream[c.ref]; fixed != "" {
+		c.Model, c.Known, c.monitor = fixed, e.known[c.ref], e.monitor(c.ref, fixed)
+		return
+	}
 	name := e.Targets[c.ref].Model
 	if name == "" {
 		name = q.Model

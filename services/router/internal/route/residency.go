@@ -71,7 +71,7 @@ func (d demands) first() string {
 // go, with the demand; nil if there is none.
 func misplaced(c *Candidate, e *Entry, q *Question) (*rule, string) {
 	for _, place := range placeDemands(e, q) {
-		if place != "" && !c.Target.Within(place, c.Model) {
+		if place != "" && !c.Target.WithinFrom(e.homes[c.ref], place, c.Model) {
 			if opposed(q.Residency, q.Caller.Residency) || opposed(q.Residency, e.Residency) {
 				return contradicted, place
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollgate/tollgate/services/router/internal/catalog"
 	"github.com/tollgate/tollgate/services/router/internal/health"
+	"github.com/tollgate/tollgate/services/router/internal/jurisdiction"
 	"github.com/tollgate/tollgate/services/router/internal/target"
 )
 
@@ -28,6 +29,9 @@ type Entry struct {
 	world    Surroundings
 
 	monitors []*health.Monitor // by the same index; nil where the model depends on the request
+	homes    []string          // jurisdictions of the targets' regions, likewise
+	upstream []string          // the targets' own names of the model, likewise; empty where it depends on the request
+	known    []*catalog.Model  // what is known of that
 	rates    []Rate            // likewise, and nil without prices
 	names    []uint64          // hashes of target and model, by the same index
 	canary   int               // its index; -1 for none
@@ -132,10 +136,13 @@ func newEntry(r Route, w Surroundings) (*Entry, error) {
 // prepare looks up what is the same for all requests.
 func (e *Entry) prepare() {
 	n := len(e.Targets)
+	e.homes, e.upstream, e.known = make([]string, n), make([]string, n), make([]*catalog.Model, n)
 	e.monitors, e.rates, e.names = make([]*health.Monitor, n), make([]Rate, n), make([]uint64, n)
 	for i, ref := range e.Targets {
 		e.names[i] = uint64(hash(0).text(ref.Name).text(ref.Model))
+		e.homes[i] = jurisdiction.Of(e.targets[i].Region)
 		if model, ok := e.fixedModel(i); ok {
+			e.upstream[i], e.known[i] = model, e.world.Models.Find(model)
 			e.attach(i, model)
 		}
 		e.pays = e.pays || e.targets[i].Capacity != nil
