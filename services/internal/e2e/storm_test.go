@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -46,7 +47,12 @@ type storm struct {
 	url, key  string
 	providers map[string]*provider
 	transport *http.Transport
+	arrived   sync.Map // the providers' requests, by their tags
 }
+
+// tag is what tells the streams apart: the first word of the question. Their
+// models have few names, for the gateway keeps what it knows of each.
+var tag = regexp.MustCompile(`(warm|storm)-[0-9]+-`)
 
 func newStorm(t *testing.T) *storm {
 	s := &storm{providers: newProviders(t), transport: &http.Transport{MaxIdleConnsPerHost: 64}}
@@ -54,6 +60,7 @@ func newStorm(t *testing.T) *storm {
 	for _, name := range dialects {
 		p := s.providers[name]
 		p.host.Delay, p.host.Pace = time.Hour, 200*time.Millisecond
+		p.host.Arrived = func(rec *providertest.Recorded) { s.arrived.Store(string(tag.Find(rec.Body)), rec) }
 		fmt.Fprintf(&targets, "  - {name: %s, %s, models: \"*\", retries: 0, timeouts: {first_token: 5m, idle: 5m}}\n", name, p.config)
 		fmt.Fprintf(&routes, "  - {model: \"%s.*\", targets: [%s]}\n", name, name)
 	}
@@ -112,6 +119,7 @@ var moments = []moment{
 type gone struct {
 	moment
 	model string
+	tag   string
 	at    time.Time
 	bytes int
 	err   error
@@ -125,8 +133,7 @@ const (
 )
 
 // blow opens n streams, all of which are open at once, and then leaves each of
-// them at a random moment. The models have names of their own, so that the
-// provider's requests can be found.
+// them at a random moment.
 func (s *storm) blow(t *testing.T, round string, n int) []*gone {
 	out := make([]*gone, n)
 	places := make(chan struct{}, opening)
@@ -135,7 +142,7 @@ func (s *storm) blow(t *testing.T, round string, n int) []*gone {
 	open.Add(n)
 	for i := range out {
 		g := &gone{moment: moments[i%len(moments)]}
-		g.model = fmt.Sprintf("%s.%s%d~%s", dialects[rand.IntN(len(dialects))], round, i, g.behaviour)
+		g.model, g.tag = dialects[rand.IntN(len(dialects))]+".m~"+g.behaviour, fmt.Sprintf("%s-%d-", round, i)
 		out[i] = g
 		ended.Go(func() {
 			places <- struct{}{}
@@ -174,13 +181,13 @@ func (s *storm) ask(g *gone, w way, opened func(), may <-chan struct{}) {
 			return
 		}
 		if g.name != "within the stream" { // whose first byte says so
-			s.arrived(ctx, g)
+			s.await(ctx, g)
 			said()
 		}
 		<-may
 		leave(leaving)
 	}()
-	resp, err := s.transport.RoundTrip(w.request(ctx, s, g.model))
+	resp, err := s.transport.RoundTrip(w.request(ctx, s, g))
 	if err == nil {
 		defer func() { _ = resp.Body.Close() }()
 		piece := make([]byte, 4096)
@@ -197,21 +204,27 @@ func (s *storm) ask(g *gone, w way, opened func(), may <-chan struct{}) {
 	}
 }
 
-// arrived waits until the provider has the request.
-func (s *storm) arrived(ctx context.Context, g *gone) {
-	dialect, _, _ := strings.Cut(g.model, ".")
-	for ctx.Err() == nil && s.providers[dialect].host.Asked(g.model) == 0 {
+// await waits until the provider has the request.
+func (s *storm) await(ctx context.Context, g *gone) {
+	for ctx.Err() == nil && s.recorded(g) == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
 
+// recorded is the provider's request; nil if it has none.
+func (s *storm) recorded(g *gone) *providertest.Recorded {
+	rec, _ := s.arrived.Load(g.tag)
+	out, _ := rec.(*providertest.Recorded)
+	return out
+}
+
 // request is a request of the dialect.
-func (w way) request(ctx context.Context, s *storm, model string) *http.Request {
-	args := []any{model, long}
+func (w way) request(ctx context.Context, s *storm, g *gone) *http.Request {
+	args := []any{g.model, g.tag + " " + long}
 	if strings.Contains(w.path, "{model}") {
 		args = args[1:]
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+strings.ReplaceAll(w.path, "{model}", model),
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+strings.ReplaceAll(w.path, "{model}", g.model),
 		strings.NewReader(fmt.Sprintf(w.body, args...)))
 	if err != nil {
 		panic(err)
@@ -283,26 +296,21 @@ func (s *storm) forget() {
 	for _, p := range s.providers {
 		p.host.Forget()
 	}
+	s.arrived.Clear()
 }
 
 // cancelled waits until the provider's requests have ended, and says how long
 // behind the client's each of them did.
 func (s *storm) cancelled(t *testing.T, storm []*gone) []time.Duration {
-	recorded := map[string]*providertest.Recorded{}
-	for _, p := range s.providers {
-		for _, rec := range p.host.Requests() {
-			recorded[rec.Model] = rec
-		}
-	}
 	var out []time.Duration
 	for _, g := range storm {
-		rec := recorded[g.model]
+		rec := s.recorded(g)
 		if rec == nil {
 			continue // the client left before the provider was asked
 		}
 		at, ok := rec.AwaitCancelled(calmWithin)
 		if !ok {
-			t.Errorf("%s: the provider's request was never cancelled", g.model)
+			t.Errorf("%s %s: the provider's request was never cancelled", g.tag, g.model)
 			continue
 		}
 		out = append(out, max(0, at.Sub(g.at)))

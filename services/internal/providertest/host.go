@@ -47,6 +47,8 @@ type Host struct {
 	// Answer writes the text of an answer; nil lets the fake say what it saw
 	// and what the user said last.
 	Answer func(*Recorded) string
+	// Arrived is told of each request; nil tells nobody.
+	Arrived func(*Recorded)
 	// Key is the credential that is asked for; empty asks for any.
 	Key string
 
@@ -180,6 +182,9 @@ func (h *Host) Recorded(name Namer, handle func(http.ResponseWriter, *http.Reque
 		h.mu.Lock()
 		h.requests = append(h.requests, rec)
 		h.mu.Unlock()
+		if h.Arrived != nil {
+			h.Arrived(rec)
+		}
 		defer func() {
 			if r.Context().Err() != nil && h.stopping.Err() == nil {
 				rec.cancelled = time.Now()
