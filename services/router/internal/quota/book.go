@@ -30,7 +30,6 @@ const patience = 10 * time.Second
 type Book struct {
 	now    func() time.Time
 	shared Shared
-	alone  Share
 	// flow is held for reading while the store is asked, so that nothing is
 	// under way while it is told what was granted.
 	flow   sync.RWMutex
