@@ -78,7 +78,10 @@ func (d *ChunkDecoder) Decode(data []byte, c *stream.Chunk) error {
 	case end:
 		return io.EOF
 	}
-	c.Events, c.Native, c.Dialect = d.events, data, Dialect
+	c.Events = d.events
+	if string(d.Inner(d.kind)) != messageStop { // that one is the encoder's to write, last of all
+		c.Native, c.Dialect = data, Dialect
+	}
 	return nil
 }
 
@@ -128,9 +131,31 @@ func (d *ChunkDecoder) read() (end bool, err error) {
 	case "message_delta":
 		return false, d.ending()
 	case "message_stop":
-		return true, nil
+		return d.whole()
 	}
 	return false, nil
+}
+
+// whole is the end of the message. One whose reason never came has ended all
+// the same: it was finished, or its provider would not say so. Its end is told
+// first; the end of the body follows.
+func (d *ChunkDecoder) whole() (end bool, err error) {
+	if d.finished || !d.started {
+		return true, nil
+	}
+	d.finish(llmv1.FinishReason_FINISH_REASON_STOP, "")
+	return false, nil
+}
+
+// finish ends the answer, and the blocks that are still open before it.
+func (d *ChunkDecoder) finish(reason llmv1.FinishReason, stop string) {
+	for i := range d.blocks {
+		if b := &d.blocks[i]; b.begun && !b.ended {
+			d.close(b)
+		}
+	}
+	d.finished = true
+	d.events = append(d.events, stream.Event{Kind: stream.Finish, Reason: reason, Stop: stop})
 }
 
 // within enters an object of the frame.
@@ -171,7 +196,7 @@ func (d *ChunkDecoder) report() {
 	}
 }
 
-// ending reads why the answer ends. Blocks that are still open end before it.
+// ending reads why the answer ends.
 func (d *ChunkDecoder) ending() error {
 	if !d.started {
 		return errNoStart
@@ -195,15 +220,7 @@ func (d *ChunkDecoder) ending() error {
 	if reason.Start == 0 || d.Err != nil {
 		return nil
 	}
-	for i := range d.blocks {
-		if b := &d.blocks[i]; b.begun && !b.ended {
-			d.close(b)
-		}
-	}
-	d.finished = true
-	d.events = append(d.events, stream.Event{
-		Kind: stream.Finish, Reason: finishReason(d.Inner(reason)), Stop: string(d.plain(stop)),
-	})
+	d.finish(finishReason(d.Inner(reason)), string(d.plain(stop)))
 	return nil
 }
 

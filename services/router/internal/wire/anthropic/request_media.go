@@ -71,6 +71,9 @@ func (p *parser) image(g *group, b *block, at *jsonscan.Path) error {
 	if err != nil {
 		return err
 	}
+	if blob.GetUri() == "" && !strings.HasPrefix(blob.GetMediaType(), "image/") {
+		return (&jsonscan.Path{Parent: in, Name: "media_type"}).Invalid("must be of a type such as image/png")
+	}
 	g.parts = append(g.parts, &llmv1.Part{Content: &llmv1.Part_Image{Image: &llmv1.Image{Blob: blob}}})
 	return nil
 }

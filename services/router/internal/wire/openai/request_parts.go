@@ -177,7 +177,7 @@ func (one *part) blob(at *jsonscan.Path) (*llmv1.Part, error) {
 	switch one.kind {
 	case "image_url":
 		in := &jsonscan.Path{Parent: &jsonscan.Path{Parent: at, Name: "image_url"}, Name: "url"}
-		blob, err := ReadURL(one.url, in)
+		blob, err := ReadImage(one.url, in)
 		if err != nil {
 			return nil, err
 		}
@@ -219,6 +219,16 @@ func ReadURL(url string, at *jsonscan.Path) (*llmv1.Blob, error) {
 		return nil, at.Invalid("must be a data: or https: address of at most 8192 characters")
 	}
 	return &llmv1.Blob{Source: &llmv1.Blob_Uri{Uri: url}}, nil
+}
+
+// ReadImage is ReadURL for a picture: what calls itself something else would
+// reach another provider as that.
+func ReadImage(url string, at *jsonscan.Path) (*llmv1.Blob, error) {
+	blob, err := ReadURL(url, at)
+	if err == nil && blob.GetUri() == "" && !strings.HasPrefix(blob.GetMediaType(), "image/") {
+		return nil, at.Invalid("must be of a type such as image/png")
+	}
+	return blob, err
 }
 
 // ReadFile reads the bytes of a file: base64, or a data: address.

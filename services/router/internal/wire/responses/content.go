@@ -107,7 +107,7 @@ func (one *part) canonical(at *jsonscan.Path) (*llmv1.Part, error) {
 }
 
 func (one *part) image(at *jsonscan.Path) (*llmv1.Part, error) {
-	blob, err := openai.ReadURL(one.imageURL, &jsonscan.Path{Parent: at, Name: "image_url"})
+	blob, err := openai.ReadImage(one.imageURL, &jsonscan.Path{Parent: at, Name: "image_url"})
 	if err != nil {
 		return nil, err
 	}

@@ -231,9 +231,11 @@ func FuzzParseRequest(f *testing.F) {
 		if !json.Valid(raw) || len(texts) != 1 || *texts[0].Value == "" {
 			t.Fatalf("%v", c)
 		}
-		var plain map[string]any
-		if err := json.Unmarshal(raw, &plain); err != nil || plain["inputText"] != *texts[0].Value {
-			t.Fatalf("read %q, encoding/json reads %q (%v)", *texts[0].Value, plain["inputText"], err)
+		var plain struct {
+			InputText string `json:"inputText"`
+		}
+		if err := json.Unmarshal(raw, &plain); err != nil || plain.InputText != *texts[0].Value {
+			t.Fatalf("read %q, encoding/json reads %q (%v)", *texts[0].Value, plain.InputText, err)
 		}
 		for _, name := range r.Unexpressed() {
 			if name == "" && !strings.Contains(string(raw), `""`) {
