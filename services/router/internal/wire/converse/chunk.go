@@ -20,7 +20,7 @@ const maxRedacted = 4 << 20
 
 var (
 	errLate  = errors.New("content behind the end of the message")
-	errCount = errors.New("more blocks than the format allows")
+	errCount = errors.New("more blocks than the format allows, or one without its index")
 )
 
 // ChunkDecoder reads the messages of one stream. At steady state it does not
@@ -121,7 +121,7 @@ func (d *ChunkDecoder) skipObject() {
 }
 
 func (d *ChunkDecoder) readIndex() int64 {
-	index := int64(0)
+	index := int64(-1)
 	for d.Open('{'); d.Next('}'); {
 		if string(d.Key()) == "contentBlockIndex" {
 			index, _ = d.Integer()
@@ -156,7 +156,7 @@ func (d *ChunkDecoder) of(index int64) *block {
 
 // start begins a block. Only a tool call says something at its beginning.
 func (d *ChunkDecoder) start() {
-	index, known := int64(0), false
+	index, known := int64(-1), false
 	var id, name jsonscan.Token
 	for d.Open('{'); d.Next('}'); {
 		switch key := string(d.Key()); {

@@ -20,7 +20,7 @@ type piece struct {
 
 // delta reads a delta. The index may stand behind it.
 func (d *ChunkDecoder) delta() {
-	var p piece
+	p := piece{index: -1}
 	for d.Open('{'); d.Next('}'); {
 		switch key := string(d.Key()); {
 		case key == "contentBlockIndex":
