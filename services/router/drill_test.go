@@ -42,10 +42,10 @@ const question = "a question of some words, so that the answer has as many"
 func ask(t *testing.T, a provider.Adapter, f fault.Faults, streamed bool, timeout time.Duration) (text string, took time.Duration, err error) {
 	t.Helper()
 	f.Share = 1
-	plan := fault.NewPlan(f, time.Now().Add(time.Minute))
+	began := time.Now()
+	plan := fault.NewPlan(f, began.Add(time.Minute))
 	ctx, cancel := context.WithTimeoutCause(fault.NewContext(t.Context(), plan), timeout, errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_TIMEOUT, ""))
 	defer cancel()
-	began := time.Now()
 	if streamed {
 		text, _, err = adaptertest.ReadOpened(a.Stream(ctx, adaptertest.Ask("gpt-4o-mini", question)))
 	} else {

@@ -212,7 +212,7 @@ func TestDataNeverLeavesWhatIsDemanded(t *testing.T) {
 		w.recorder.t = t
 		p := New(&World{Targets: s.targets, Routes: table}, Peers{Holder: w.holder, Pricer: w.pricer, Recorder: w.recorder},
 			limit.New(100, time.Now), attempt.NewRunner(attempt.Policy{MaxAttempts: 8}, log, metrics), log, w.options)
-		for n := range rapid.IntRange(1, 5).Draw(rt, "requests") {
+		for n := range rapid.IntRange(10, 40).Draw(rt, "requests") {
 			places := []string{"", "", "eu", "eu", "us", "ch"}
 			principal := *w.principal
 			principal.Residency = rapid.SampledFrom(places).Draw(rt, "key residency")

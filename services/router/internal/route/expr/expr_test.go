@@ -171,7 +171,7 @@ func TestConditionsAllocateLittle(t *testing.T) {
 		}
 		a.Release()
 	})
-	if n > 3 {
+	if n > 3 && !testing.Short() { // the race detector lets pools forget, and runs with -short
 		t.Errorf("%.1f allocations", n)
 	}
 }
