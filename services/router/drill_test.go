@@ -96,8 +96,8 @@ func TestFaultsReachEveryAdapter(t *testing.T) {
 				{"a status", status(503), false, unavailable, 0},
 				{"a status for a stream", status(500), true, unavailable, 0},
 				{"a limit", status(429), true, limited, 0},
-				{"a blackhole", fault.Faults{Blackhole: true}, false, timeout, 100 * time.Millisecond},
-				{"a blackhole for a stream", fault.Faults{Blackhole: true}, true, timeout, 100 * time.Millisecond},
+				{"a blackhole", fault.Faults{Blackhole: true}, false, timeout, 300 * time.Millisecond},
+				{"a blackhole for a stream", fault.Faults{Blackhole: true}, true, timeout, 300 * time.Millisecond},
 				{"a cut answer", fault.Faults{Cut: &fault.Cut{Bytes: 20}}, false, unavailable, 0},
 				{"a stream cut by bytes", fault.Faults{Cut: &fault.Cut{Bytes: 700}}, true, interrupted, 0},
 				{"a stream cut by events", fault.Faults{Cut: &fault.Cut{Events: 5}}, true, interrupted, 0},
@@ -106,7 +106,7 @@ func TestFaultsReachEveryAdapter(t *testing.T) {
 			} {
 				limit := 10 * time.Second
 				if c.faults.Blackhole {
-					limit = 100 * time.Millisecond
+					limit = 300 * time.Millisecond
 				}
 				text, took, err := ask(t, a, c.faults, c.streamed, limit)
 				switch {
