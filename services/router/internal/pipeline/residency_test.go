@@ -206,7 +206,7 @@ func TestDataNeverLeavesWhatIsDemanded(t *testing.T) {
 		s := drawScene(rt)
 		table, err := route.NewTable([]route.Route{s.route}, route.Surroundings{Targets: s.targets, Seed: 7})
 		if err != nil {
-			rt.Skip(err)
+			rt.Fatal(err)
 		}
 		w := newWorld(t)
 		w.recorder.t = t
@@ -241,7 +241,7 @@ func TestDataNeverLeavesWhatIsDemanded(t *testing.T) {
 			}
 		}
 	})
-	if reached < 10 && !testing.Short() { // with -short too few are drawn to rely on it
+	if reached < 20 && !testing.Short() { // with -short too few scenes are drawn to rely on it
 		t.Errorf("only %d requests with a demand reached a target: the test shows nothing", reached)
 	}
 }
