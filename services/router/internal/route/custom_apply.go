@@ -40,12 +40,10 @@ func (e *Entry) consult(d *Decision) {
 		return // no rules, or a question about what there is, not about a request
 	}
 	facts := d.facts()
-	a := expr.Activate(&facts)
-	defer a.Release()
 	for i := range e.custom.rules {
 		r := &e.custom.rules[i]
 		if r.when != nil {
-			holds, err := r.when.Holds(a)
+			holds, err := r.when.Holds(&facts)
 			if err != nil {
 				d.ruling.faults = append(d.ruling.faults, RuleFault{r.Name, err})
 			}

@@ -45,6 +45,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 
 // Condition is a compiled expression. It is safe for concurrent use.
 type Condition struct {
+	direct  value[bool] // nil if the expression is beyond it
 	plain   cel.Program
 	limited cel.Program // stops when the cost is reached
 	uses    uint64      // variables, as bits
@@ -88,7 +89,7 @@ func worst(max uint64) string {
 }
 
 func plan(env *cel.Env, checked *cel.Ast) (*Condition, error) {
-	c := &Condition{uses: uses(checked)}
+	c := &Condition{direct: truth(checked.NativeRep().Expr()), uses: uses(checked)}
 	var err, errLimited error
 	c.plain, err = env.Program(checked, cel.EvalOptions(cel.OptOptimize))
 	c.limited, errLimited = env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(MaxCost))
@@ -105,15 +106,29 @@ func (c *Condition) UsesCost() bool {
 
 // Holds evaluates the condition. An error means that it has no answer for this
 // request, for example because a label is missing.
+func (c *Condition) Holds(f *Facts) (bool, error) {
+	if c.direct != nil {
+		if holds, ok := c.direct(f); ok {
+			return holds, nil
+		}
+	}
+	return c.interpret(f) // which says why there is no answer
+}
+
+// interpret evaluates the condition by CEL.
 //
 // What it may cost is known before for any request of the usual size: only a
 // larger one needs a meter, which costs more than the evaluation.
-func (c *Condition) Holds(a *Activation) (bool, error) {
+func (c *Condition) interpret(f *Facts) (bool, error) {
 	program := c.plain
-	if a.large() {
+	if f.large() {
 		program = c.limited
 	}
-	out, _, err := program.Eval(a)
+	return run(program, f)
+}
+
+func run(program cel.Program, f *Facts) (bool, error) {
+	out, _, err := program.Eval(activation{f})
 	if err != nil {
 		return false, err
 	}
@@ -183,7 +198,7 @@ func (sizes) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 		most = maxLabels
 	case path[0] == labelsName:
 		most = maxLabel
-	case path[0] == "caller.roles" && len(path) == 1:
+	case path[0] == rolesName && len(path) == 1:
 		most = maxRoles
 	}
 	return &cost.SizeEstimate{Min: 0, Max: most}
