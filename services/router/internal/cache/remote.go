@@ -1,16 +1,13 @@
 package cache
 
 import (
-	"bytes"
-	"compress/flate"
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"net/url"
-	"sync"
 	"time"
+
+	"github.com/tollgate/tollgate/services/router/internal/packed"
 )
 
 // Client reaches a store of bytes that several routers share.
@@ -37,87 +34,23 @@ func nameOf(tenant string, key Key) string {
 	return prefix + url.PathEscape(tenant) + ":" + hex.EncodeToString(key[:])
 }
 
-// Forms of a value: its first byte.
-const (
-	plain  = 'p'
-	packed = 'z'
-)
-
-// maxRemote is the largest value that is sent: a larger one would keep others
-// waiting who use the same connection.
-const maxRemote = 1 << 20
-
-// packFrom is the size from which packing is worth its time.
-const packFrom = 4 << 10
-
-var errForm = errors.New("the value has a form that is not known")
-
 // Get implements Store.
 func (r *Remote) Get(ctx context.Context, tenant string, key Key) ([]byte, error) {
 	value, err := r.client.Get(ctx, nameOf(tenant, key))
 	if err != nil || value == nil {
 		return nil, err
 	}
-	return unpack(value)
+	return packed.Read(value, maxValue)
 }
 
-// Put implements Store.
+// Put implements Store. What is too large to be sent is not kept.
 func (r *Remote) Put(ctx context.Context, tenant string, key Key, value []byte, ttl time.Duration) error {
-	written, err := pack(value)
-	if err != nil || len(written) > maxRemote {
+	written, err := packed.Write(value)
+	if errors.Is(err, packed.ErrTooLarge) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return r.client.Set(ctx, nameOf(tenant, key), written, ttl)
-}
-
-// packers and unpackers hold their windows, which are large.
-var (
-	packers = sync.Pool{New: func() any {
-		w, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is a legal one
-		return w
-	}}
-	unpackers = sync.Pool{New: func() any { return flate.NewReader(nil) }}
-)
-
-func pack(value []byte) ([]byte, error) {
-	if len(value) < packFrom {
-		return append(append(make([]byte, 0, 1+len(value)), plain), value...), nil
-	}
-	var out bytes.Buffer
-	out.WriteByte(packed)
-	w := packers.Get().(*flate.Writer)
-	defer packers.Put(w)
-	w.Reset(&out)
-	if _, err := w.Write(value); err != nil {
-		return nil, fmt.Errorf("pack value: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("pack value: %w", err)
-	}
-	return out.Bytes(), nil
-}
-
-// unpack reads a value, which must not become larger than an answer may be.
-func unpack(value []byte) ([]byte, error) {
-	switch {
-	case len(value) == 0:
-		return nil, errForm
-	case value[0] == plain:
-		return value[1:], nil
-	case value[0] != packed:
-		return nil, errForm
-	}
-	r := unpackers.Get().(io.ReadCloser)
-	defer unpackers.Put(r)
-	if err := r.(flate.Resetter).Reset(bytes.NewReader(value[1:]), nil); err != nil {
-		return nil, fmt.Errorf("unpack value: %w", err)
-	}
-	out, err := io.ReadAll(io.LimitReader(r, maxValue+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("unpack value: %w", err)
-	case len(out) > maxValue:
-		return nil, errForm
-	}
-	return out, nil
 }
