@@ -24,17 +24,11 @@ type Caching struct {
 	TenantPercent int `yaml:"tenant_percent"`
 }
 
-// Where answers are kept.
-const (
-	cacheMemory = "memory"
-	cacheValkey = "valkey"
-)
-
-var defaultCaching = Caching{Store: cacheMemory, MaxEntries: 100_000, MaxBytes: 256 << 20, TenantPercent: 25}
+var defaultCaching = Caching{Store: inMemory, MaxEntries: 100_000, MaxBytes: 256 << 20, TenantPercent: 25}
 
 // Validate reports every fault of the section.
 func (c Caching) Validate(v *config.Validator) {
-	if c.Store != cacheMemory && c.Store != cacheValkey {
+	if c.Store != inMemory && c.Store != inValkey {
 		v.Fail("store", "%q is neither memory nor valkey", c.Store)
 	}
 	if c.MaxEntries <= 0 {
@@ -53,7 +47,7 @@ func withCache(peers pipeline.Peers, c Caching, remote cache.Client, meter metri
 	var store cache.Store
 	var fill func() observe.Fill
 	switch {
-	case c.Store == cacheMemory:
+	case c.Store == inMemory:
 		memory := cache.NewMemory(cache.Bounds{
 			MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes.Int64(), TenantPercent: c.TenantPercent,
 		}, time.Now)

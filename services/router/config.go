@@ -59,17 +59,6 @@ type Config struct {
 	Cache Caching `yaml:"cache"`
 }
 
-// Responses bound what is kept in this process of answers to /v1/responses, so
-// that a later request can go on from them.
-type Responses struct {
-	// TTL is how long a response is kept; 0s keeps none.
-	TTL config.Duration `yaml:"ttl"`
-	// MaxEntries and MaxBytes bound all that is kept; the oldest goes first. One
-	// owner has a quarter of the bytes at most.
-	MaxEntries int          `yaml:"max_entries"`
-	MaxBytes   config.Bytes `yaml:"max_bytes"`
-}
-
 // Failure is what happens while a dependency is unavailable.
 type Failure string
 
@@ -144,7 +133,7 @@ func DefaultConfig() Config {
 			MaxBytes: 1 << 30, SegmentBytes: 4 << 20, SyncInterval: config.Duration(100 * time.Millisecond),
 			Window: 1024, DrainTimeout: config.Duration(10 * time.Second),
 		},
-		Responses: Responses{TTL: config.Duration(24 * time.Hour), MaxEntries: 100_000, MaxBytes: 256 << 20},
+		Responses: defaultResponses,
 		Cache:     defaultCaching,
 	}
 	return c.withTargets()
@@ -207,17 +196,12 @@ func (c Config) Validate(v *config.Validator) {
 	positive("spool.window", int64(c.Spool.Window))
 	notNegative("spool.drain_timeout", int64(c.Spool.DrainTimeout))
 	c.Cache.Validate(v.At("cache"))
-	if c.Cache.Store == cacheValkey && c.Valkey.Addr == "" {
-		v.Fail("cache.store", "is valkey, and valkey.addr is not set")
-	}
+	c.Responses.Validate(v.At("responses"))
 	c.Valkey.Validate(v.At("valkey"))
-	if c.Cache.Store == cacheValkey && c.Valkey.Addr == "" {
-		v.Fail("cache.store", "is valkey, but router.valkey.addr is not set")
-	}
-	notNegative("responses.ttl", int64(c.Responses.TTL))
-	if c.Responses.TTL > 0 {
-		positive("responses.max_entries", int64(c.Responses.MaxEntries))
-		positive("responses.max_bytes", c.Responses.MaxBytes.Int64())
+	for path, store := range map[string]string{"cache.store": c.Cache.Store, "responses.store": c.Responses.Store} {
+		if store == inValkey && c.Valkey.Addr == "" {
+			v.Fail(path, "is valkey, but router.valkey.addr is not set")
+		}
 	}
 }
 

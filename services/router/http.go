@@ -8,7 +8,6 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/dialect/bedrock"
 	"github.com/tollgate/tollgate/services/router/internal/dialect/gemini"
 	"github.com/tollgate/tollgate/services/router/internal/dialect/openai"
-	"github.com/tollgate/tollgate/services/router/internal/recall"
 	"github.com/tollgate/tollgate/services/router/internal/server"
 )
 
@@ -25,11 +24,8 @@ func (s *Service) Mount(mux *http.ServeMux, authenticator *auth.Authenticator) {
 
 func (s *Service) openaiOptions() []openai.Option {
 	options := []openai.Option{openai.WithModerator(s.pipeline)}
-	if kept := s.config.Responses; kept.TTL > 0 {
-		memory := recall.NewMemory(recall.Options{
-			TTL: kept.TTL.Std(), MaxEntries: kept.MaxEntries, MaxBytes: kept.MaxBytes.Int64(),
-		})
-		options = append(options, openai.WithResponses(memory, s.log))
+	if s.keeper != nil {
+		options = append(options, openai.WithResponses(s.keeper, s.log))
 	}
 	return options
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/telemetry"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
 	"github.com/tollgate/tollgate/services/router/internal/catalog"
+	"github.com/tollgate/tollgate/services/router/internal/dialect/openai"
 	"github.com/tollgate/tollgate/services/router/internal/drill"
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/observe"
@@ -57,6 +58,7 @@ type Service struct {
 	rates    *rates.Cache
 	quotas   *quota.Book
 	replica  *valkey.Replica // nil if this router shares nothing
+	keeper   openai.Keeper   // nil if no responses are kept
 	circuits *observe.Circuits
 	log      *slog.Logger
 	drain    time.Duration
@@ -80,6 +82,9 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	}
 	values, err := s.share(cfg.Valkey, deps)
 	if err != nil {
+		return nil, fmt.Errorf("start router: %w", err)
+	}
+	if s.keeper, err = newKeeper(cfg.Responses, values); err != nil {
 		return nil, fmt.Errorf("start router: %w", err)
 	}
 	if s.circuits, err = observe.NewCircuits(deps.Telemetry.Meter(), deps.Log); err != nil {

@@ -3,16 +3,16 @@ package router
 import (
 	"time"
 
-	"github.com/tollgate/tollgate/services/router/internal/cache"
 	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/quota"
+	"github.com/tollgate/tollgate/services/router/internal/recall"
 	"github.com/tollgate/tollgate/services/router/internal/valkey"
 )
 
 // share makes this router one of those that share a Valkey, if there is one. It
 // returns where they may keep values; nil for nowhere. Nothing runs before
 // replica.Start.
-func (s *Service) share(cfg valkey.Config, deps Dependencies) (cache.Client, error) {
+func (s *Service) share(cfg valkey.Config, deps Dependencies) (recall.Client, error) {
 	if cfg.Addr == "" {
 		s.quotas = quota.New(time.Now)
 		return nil, nil

@@ -7,6 +7,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/tollgate/tollgate/services/router/internal/packed"
 )
 
 // Options bound what is kept.
@@ -53,18 +55,19 @@ const overhead = 512
 
 func (e *entry) size() int64 { return int64(len(e.data)+len(e.owner)+len(e.id)) + overhead }
 
-// NewMemory makes an empty memory.
-func NewMemory(o Options) *Memory {
+// NewMemory makes an empty memory; now is time.Now but in tests.
+func NewMemory(o Options, now func() time.Time) *Memory {
 	if o.OwnerBytes <= 0 {
 		o.OwnerBytes = o.MaxBytes / 4
 	}
 	return &Memory{
-		options: o, now: time.Now, entries: make(map[name]*entry), owners: make(map[string]*owner), all: list.New(),
+		options: o, now: now, entries: make(map[name]*entry), owners: make(map[string]*owner), all: list.New(),
 	}
 }
 
 // Put keeps data, which must not change afterwards, until its time is over or
-// its room is needed. What is larger than an owner's room is not kept.
+// its room is needed. It fails with packed.ErrTooLarge for what is larger than an
+// owner's room.
 func (m *Memory) Put(_ context.Context, of, id string, data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -75,7 +78,7 @@ func (m *Memory) Put(_ context.Context, of, id string, data []byte) error {
 		m.remove(old)
 	}
 	if e.size() > m.options.OwnerBytes {
-		return nil
+		return packed.ErrTooLarge
 	}
 	mine := m.owners[of]
 	if mine == nil {

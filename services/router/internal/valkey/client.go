@@ -158,6 +158,16 @@ func (c *Client) Set(ctx context.Context, name string, value []byte, ttl time.Du
 	return err
 }
 
+// Delete forgets a value and says whether it was there.
+func (c *Client) Delete(ctx context.Context, name string) (bool, error) {
+	r, err := c.do(ctx, func(b valkeygo.Builder) valkeygo.Completed { return b.Del().Key(c.config.Prefix + ":" + name).Build() })
+	if err != nil {
+		return false, err
+	}
+	n, err := r.AsInt64()
+	return n > 0, err
+}
+
 // script runs a script while Valkey is there. A script that fails means that it
 // is away: what is shared must be counted by all or by none.
 func (c *Client) script(ctx context.Context, s *valkeygo.Lua, keys []string, args ...string) (valkeygo.ValkeyResult, error) {

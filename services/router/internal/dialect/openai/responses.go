@@ -104,13 +104,3 @@ func (h *Handler) deleteResponse(w http.ResponseWriter, r *http.Request, caller 
 	dialect.WriteJSON(w, responses.AppendDeleted(nil, id))
 	return nil
 }
-
-// notKept is the error for a response that the caller has not, or no more;
-// nobody learns whether another has it.
-func notKept(field string) error {
-	e := errs.New(llmv1.ErrorReason_ERROR_REASON_NOT_FOUND, "no response of this id is kept")
-	if field == "" {
-		return e
-	}
-	return e.WithField(field)
-}

@@ -264,5 +264,5 @@ func TestResponsesRefused(t *testing.T) {
 }
 
 func keeper() *recall.Memory {
-	return recall.NewMemory(recall.Options{TTL: time.Hour, MaxEntries: 100, MaxBytes: 1 << 20})
+	return recall.NewMemory(recall.Options{TTL: time.Hour, MaxEntries: 100, MaxBytes: 1 << 20}, time.Now)
 }

@@ -104,11 +104,10 @@ func (e *ChunkEncoder) End(dst []byte) []byte {
 		e.response.end(llmv1.FinishReason_FINISH_REASON_STOP)
 	}
 	e.response.close()
-	dst = e.whole(dst, "response."+e.response.status)
 	if e.done != nil {
-		e.done(e.response)
+		e.done(e.response) // before the client hears of it, who may come back at once
 	}
-	return dst
+	return e.whole(dst, "response."+e.response.status)
 }
 
 // Fail ends the stream with an error. A policy's block ends it as a filter of
