@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -123,6 +124,30 @@ internal_token: ${E2E_INTERNAL_TOKEN}
 	}
 	d.key = strings.TrimSpace(string(key))
 	return d
+}
+
+// another starts one more router in front of the same services. The deployment
+// is of four processes.
+func (d *deployment) another() *deployment {
+	d.t.Helper()
+	httpAddr := freeAddr(d.t)
+	out := &deployment{
+		t: d.t, dir: d.t.TempDir(), url: "http://" + httpAddr, addr: maps.Clone(d.addr),
+		processes: map[string]*process{}, split: true, key: d.key,
+	}
+	out.addr["router"] = freeAddr(d.t)
+	config, err := os.ReadFile(d.configPath())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	moved := strings.NewReplacer(strings.TrimPrefix(d.url, "http://"), httpAddr, d.addr["router"], out.addr["router"])
+	if err := os.WriteFile(out.configPath(), []byte(moved.Replace(string(config))), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(out.stop)
+	out.start("router")
+	out.waitReady()
+	return out
 }
 
 func (d *deployment) configPath() string { return filepath.Join(d.dir, "tollgate.yaml") }

@@ -55,7 +55,11 @@ router: {valkey: {addr: %q, password: %q}}
 func (d *deployment) awaitLog(text string, times int) {
 	d.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
-	for strings.Count(d.processes["all"].output.tail(1<<20), text) < times {
+	p := d.processes["all"]
+	if d.split {
+		p = d.processes["router"]
+	}
+	for strings.Count(p.output.tail(1<<20), text) < times {
 		if time.Now().After(deadline) {
 			d.t.Fatalf("the log does not say %q %d times", text, times)
 		}
