@@ -67,7 +67,7 @@ type Attempt struct {
 // begin starts the clock, the spans and the ledger's entry of an attempt that
 // was let in.
 func (h *hunt) begin(ctx context.Context, in *entrant, pass target.Pass) (*Attempt, error) {
-	c := &h.job.Order[in.turn.place]
+	c := h.job.Order[in.turn.place]
 	a := &Attempt{
 		Number: int(h.made.Add(1)), Role: in.role, Candidate: *c, StartTime: time.Now(),
 		Written: tokens.NewWritten(c.Tokenizer(), c.Model), Streamed: h.op.name == opStream, Asked: in.asked, Embedded: in.embed,

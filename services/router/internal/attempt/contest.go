@@ -72,7 +72,7 @@ func (h *hunt) contest(a *Attempt) (winner *Attempt, next step, wait time.Durati
 
 // patience is how long a target is waited for.
 func (h *hunt) patience(t turn) time.Duration {
-	c := &h.job.Order[t.place]
+	c := h.job.Order[t.place]
 	return h.job.Hedge.Wait(c.Target.Monitors.Of(c.Model).P95(h.op.name == opStream))
 }
 

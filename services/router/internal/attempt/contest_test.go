@@ -76,7 +76,7 @@ func TestHedging(t *testing.T) {
 						if p == nil {
 							p = func(context.Context) ([]read, error) { t.Errorf("%s was asked", name); return nil, nil }
 						}
-						j.Order = append(j.Order, route.Candidate{Target: newTarget(name, &adapter{plays: []play{p}}), Model: "m"})
+						j.Order = append(j.Order, deployed(newTarget(name, &adapter{plays: []play{p}}), "m"))
 					}
 					j.Hedge = hedged(500 * ms)
 					begin := time.Now()

@@ -223,7 +223,7 @@ func newTarget(name string, a provider.Adapter) *target.Target {
 func job(b *books, targets ...*target.Target) *Job {
 	j := &Job{Recovery: route.Recovery{Mode: "off"}, Source: asks{&provider.Request{}}, Embed: &provider.EmbedRequest{Inputs: []string{"a"}}, Ledger: b}
 	for _, t := range targets {
-		j.Order = append(j.Order, route.Candidate{Target: t, Model: "upstream-" + t.Name})
+		j.Order = append(j.Order, deployed(t, "upstream-"+t.Name))
 	}
 	return j
 }
@@ -246,4 +246,9 @@ func (s asks) RequestFor(*route.Candidate) *provider.Request { return s.Request 
 
 func (s asks) ContinuationFor(_ *route.Candidate, begun string) *provider.Request {
 	return &provider.Request{Context: begun}
+}
+
+// deployed is a candidate: a model on a target.
+func deployed(t *target.Target, model string) *route.Candidate {
+	return &route.Candidate{Deployment: &route.Deployment{Target: t, Model: model}}
 }

@@ -119,7 +119,7 @@ type entrant struct {
 
 // entrant says what a candidate is asked.
 func (h *hunt) entrant(t turn, role string) *entrant {
-	c := &h.job.Order[t.place]
+	c := h.job.Order[t.place]
 	in := &entrant{turn: t, role: role, visit: h.visit(t)}
 	if h.op.name == opStream && h.judges(t) {
 		in.held = h.job.JudgeBytes
@@ -144,7 +144,7 @@ func (h *hunt) entrant(t turn, role string) *entrant {
 // visit is what a target is told. Only the last one is worth waiting for while
 // it wants to be left alone.
 func (h *hunt) visit(t turn) target.Visit {
-	c := &h.job.Order[t.place]
+	c := h.job.Order[t.place]
 	v := target.Visit{Model: c.Model, Tenant: h.job.Tenant, Tokens: h.job.Tokens, Degraded: c.Degraded}
 	if !h.others(t) {
 		v.Patience = h.runner.policy.MaxRetryAfter
@@ -183,7 +183,7 @@ func (h *hunt) next() (turn, bool) {
 
 // eligible says whether a candidate may be asked.
 func (h *hunt) eligible(t turn) bool {
-	c := &h.job.Order[t.place]
+	c := h.job.Order[t.place]
 	switch {
 	case int(h.made.Load()) >= h.runner.policy.MaxAttempts, slices.Contains(h.silent, c.Target):
 		return false
@@ -202,7 +202,7 @@ func (h *hunt) readsMore(c *route.Candidate) bool {
 		return more(c)
 	}
 	return !slices.Contains(h.exceeded, c.Model) &&
-		!slices.ContainsFunc(h.queue, func(t turn) bool { return more(&h.job.Order[t.place]) })
+		!slices.ContainsFunc(h.queue, func(t turn) bool { return more(h.job.Order[t.place]) })
 }
 
 // more says whether somebody is left to ask.
@@ -236,7 +236,7 @@ func (h *hunt) fail(a *Attempt, err error, beside bool) (step, time.Duration) {
 // judge decides what follows a failure: to stop, to go on, or to try again
 // after a while.
 func (h *hunt) judge(e *errs.Error, t turn, beside bool) (step, time.Duration) {
-	c := &h.job.Order[t.place]
+	c := h.job.Order[t.place]
 	switch s := classOf(e).step; s {
 	case stop:
 		return stop, 0

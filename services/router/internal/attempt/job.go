@@ -49,7 +49,7 @@ const (
 // Job is what a request wants of its targets.
 type Job struct {
 	// Order holds the candidates in the order in which they are tried.
-	Order []route.Candidate
+	Order []*route.Candidate
 	// Source says what to ask; the request's Model is set for each attempt.
 	Source Source
 	// Embed is what to ask for vectors; likewise.

@@ -20,8 +20,8 @@ import (
 const tooLong = llmv1.ErrorReason_ERROR_REASON_CONTEXT_EXCEEDED
 
 // candidate is a target that reads so many tokens; 0 for not known.
-func candidate(name string, reads int64, plays ...play) route.Candidate {
-	c := route.Candidate{Target: newTarget(name, &adapter{plays: plays}), Model: "m"}
+func candidate(name string, reads int64, plays ...play) *route.Candidate {
+	c := deployed(newTarget(name, &adapter{plays: plays}), "m")
 	if reads > 0 {
 		c.Known = &catalog.Model{Context: reads}
 	}
@@ -29,7 +29,7 @@ func candidate(name string, reads int64, plays ...play) route.Candidate {
 }
 
 // other is a candidate with another model than the rest.
-func other(c route.Candidate) route.Candidate {
+func other(c *route.Candidate) *route.Candidate {
 	c.Model = "other"
 	return c
 }
@@ -40,17 +40,17 @@ func TestOnlyLargerModelsGetWhatIsTooLong(t *testing.T) {
 	long, ok := fails(tooLong), answers()
 	for _, tc := range []struct {
 		name   string
-		order  []route.Candidate
+		order  []*route.Candidate
 		want   string
 		reason llmv1.ErrorReason
 	}{
-		{"a larger one", []route.Candidate{candidate("a", 8000, long), candidate("b", 4000, ok), candidate("c", 0, ok), candidate("d", 32000, ok)}, "a d", 0},
-		{"none", []route.Candidate{candidate("a", 8000, long), candidate("b", 8000, ok), candidate("c", 0, ok)}, "a", tooLong},
-		{"larger and larger", []route.Candidate{candidate("a", 8000, long), candidate("b", 32000, long), candidate("c", 16000, ok), candidate("d", 64000, ok)}, "a b d", 0},
-		{"of unknown size", []route.Candidate{candidate("a", 0, long), candidate("b", 0, ok), candidate("c", 9, ok)}, "a c", 0},
-		{"another of unknown size", []route.Candidate{candidate("a", 8000, long), candidate("b", 4000, ok), other(candidate("c", 0, ok))}, "a c", 0},
-		{"known before unknown", []route.Candidate{candidate("a", 0, long), other(candidate("b", 0, ok)), candidate("c", 9, ok)}, "a c", 0},
-		{"still too long", []route.Candidate{candidate("a", 8000, long), candidate("b", 32000, long)}, "a b", tooLong},
+		{"a larger one", []*route.Candidate{candidate("a", 8000, long), candidate("b", 4000, ok), candidate("c", 0, ok), candidate("d", 32000, ok)}, "a d", 0},
+		{"none", []*route.Candidate{candidate("a", 8000, long), candidate("b", 8000, ok), candidate("c", 0, ok)}, "a", tooLong},
+		{"larger and larger", []*route.Candidate{candidate("a", 8000, long), candidate("b", 32000, long), candidate("c", 16000, ok), candidate("d", 64000, ok)}, "a b d", 0},
+		{"of unknown size", []*route.Candidate{candidate("a", 0, long), candidate("b", 0, ok), candidate("c", 9, ok)}, "a c", 0},
+		{"another of unknown size", []*route.Candidate{candidate("a", 8000, long), candidate("b", 4000, ok), other(candidate("c", 0, ok))}, "a c", 0},
+		{"known before unknown", []*route.Candidate{candidate("a", 0, long), other(candidate("b", 0, ok)), candidate("c", 9, ok)}, "a c", 0},
+		{"still too long", []*route.Candidate{candidate("a", 8000, long), candidate("b", 32000, long)}, "a b", tooLong},
 	} {
 		b := &books{t: t}
 		j := job(b)

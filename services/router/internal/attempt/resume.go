@@ -102,7 +102,7 @@ func (s *Stream) turns(parted bool) []turn {
 
 // continues says whether a candidate goes on with the beginning of an answer.
 func (s *Stream) continues(place int) bool {
-	c := &s.hunt.job.Order[place]
+	c := s.hunt.job.Order[place]
 	return !(c.Lacks | c.Target.Wire).Has(capability.Prefill)
 }
 

@@ -243,7 +243,7 @@ func readSplice(rt *rapid.T, streams [][]read) *reading {
 	b := &books{t: &testing.T{}}
 	j := job(b)
 	for i, s := range streams {
-		j.Order = append(j.Order, route.Candidate{Target: newTarget(fmt.Sprint(i), &adapter{plays: []play{answers(s...)}}), Model: "m"})
+		j.Order = append(j.Order, deployed(newTarget(fmt.Sprint(i), &adapter{plays: []play{answers(s...)}}), "m"))
 	}
 	zero := 0
 	for i := range j.Order {

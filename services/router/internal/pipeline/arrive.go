@@ -150,7 +150,7 @@ func (r *request) holdRequest() *billingv1.CreateHoldRequest {
 	}
 	for i := range r.decision.Order {
 		request.Candidates = append(request.Candidates, &billingv1.CreateHoldRequest_Candidate{
-			PricedModel: settling.Priced(&r.decision.Order[i]), WorstCase: worst,
+			PricedModel: settling.Priced(r.decision.Order[i]), WorstCase: worst,
 		})
 	}
 	return request

@@ -36,7 +36,7 @@ func admitOne(_ context.Context, r *request) error {
 }
 
 func (r *request) count(ctx context.Context) (*Count, error) {
-	first := &r.decision.Order[0]
+	first := r.decision.Order[0]
 	out := &Count{Target: first.Target.Name, Source: llmv1.UsageSource_USAGE_SOURCE_PROVIDER}
 	if counter, ok := first.Target.Adapter.(provider.TokenCounter); ok {
 		ask := *r.RequestFor(first)

@@ -49,7 +49,7 @@ func (p *Pipeline) Explain(ctx context.Context, call *Call, streamed bool) (*rou
 	explained := r.decision.Explain()
 	for i := range r.decision.Order {
 		priced, err := p.peers.Pricer.Price(ctx, &billingv1.PriceUsageRequest{
-			PricedModel: settling.Priced(&r.decision.Order[i]),
+			PricedModel: settling.Priced(r.decision.Order[i]),
 			Usage: &llmv1.Usage{
 				InputTokens: r.estimate.WorstInput, OutputTokens: r.estimate.WorstOutput,
 				Source: llmv1.UsageSource_USAGE_SOURCE_ESTIMATED,

@@ -68,7 +68,7 @@ func (r *request) newReport() *routerv1.RequestReport {
 	}
 	if r.attempt != nil { // else the cache answered
 		out.Target, out.Attempts = r.attempt.Candidate.Target.Name, int32(r.ledger.Attempts())
-		out.Dropped = r.attempt.Candidate.Fields(r.decision.Dialect)
+		out.Dropped = r.decision.Fields(&r.attempt.Candidate)
 	}
 	if r.stream != nil {
 		out.Recoveries = int32(r.stream.Recoveries())

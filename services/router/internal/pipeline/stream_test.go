@@ -305,10 +305,11 @@ func openEndless(t testing.TB, w *world) *attempt.Stream {
 		t.Fatal(err)
 	}
 	job := r.job()
-	job.Order = append([]route.Candidate(nil), job.Order...)
-	target := *job.Order[0].Target
+	deployment := *job.Order[0].Deployment
+	target := *deployment.Target
 	target.Adapter = endlessModel{w.model}
-	job.Order[0].Target = &target
+	deployment.Target = &target
+	job.Order = []*route.Candidate{{Deployment: &deployment}}
 	s, err := p.runner.Open(ctx, job)
 	if err != nil {
 		t.Fatal(err)

@@ -70,19 +70,18 @@ func (d *Decision) arrange(commit bool) {
 
 // unscored takes away scores that would count targets without a share among the
 // others.
-func unscored(candidates []Candidate) {
+func unscored(candidates []*Candidate) {
 	for i := range candidates {
 		candidates[i].Score = 0
 	}
 }
 
 // leads says whether candidates are those of the first rank.
-func (d *Decision) leads(candidates []Candidate) bool { return &candidates[0] == &d.Order[0] }
+func (d *Decision) leads(candidates []*Candidate) bool { return candidates[0] == d.Order[0] }
 
-func sortByRank(candidates []Candidate) {
+func sortByRank(candidates []*Candidate) {
 	sorted := true
-	for i := range candidates {
-		c := &candidates[i]
+	for i, c := range candidates {
 		c.key = -float64(c.rank)*(1<<16) - float64(c.tier)
 		sorted = sorted && (i == 0 || c.key <= candidates[i-1].key)
 	}
@@ -91,45 +90,25 @@ func sortByRank(candidates []Candidate) {
 	}
 }
 
-// few is how many candidates are sorted without an allocation.
-const few = 64
+// few is how many candidates there are usually at most.
+const few = 32
 
-// sortByKey puts the greatest key first; equals keep their order. Candidates
-// are large, so it sorts their places first and moves each candidate once.
-func sortByKey(candidates []Candidate) {
-	n := len(candidates)
-	if n > few {
-		slices.SortStableFunc(candidates, func(a, b Candidate) int { return cmp.Compare(b.key, a.key) })
+// sortByKey puts the greatest key first; equals keep their order.
+func sortByKey(candidates []*Candidate) {
+	if len(candidates) > few {
+		slices.SortStableFunc(candidates, func(a, b *Candidate) int { return cmp.Compare(b.key, a.key) })
 		return
 	}
-	var keys [few]float64
-	var places [few]uint8
-	for i := range n {
-		key, at := candidates[i].key, i
-		for ; at > 0 && keys[at-1] < key; at-- {
-			keys[at], places[at] = keys[at-1], places[at-1]
+	for i, c := range candidates {
+		for ; i > 0 && candidates[i-1].key < c.key; i-- {
+			candidates[i] = candidates[i-1]
 		}
-		keys[at], places[at] = key, uint8(i)
-	}
-	for i := range n {
-		if int(places[i]) == i {
-			continue
-		}
-		moved, to := candidates[i], i
-		for {
-			from := int(places[to])
-			places[to] = uint8(to)
-			if from == i {
-				candidates[to] = moved
-				break
-			}
-			candidates[to], to = candidates[from], from
-		}
+		candidates[i] = c
 	}
 }
 
 // toFront moves the candidate at a place before all others.
-func toFront(candidates []Candidate, place int) {
+func toFront(candidates []*Candidate, place int) {
 	if place == 0 {
 		return
 	}

@@ -14,10 +14,9 @@ type busyStrategy struct{ weights []float64 }
 
 func newLeastBusy(e *Entry) strategy { return busyStrategy{weightsOf(e)} }
 
-func (s busyStrategy) order(candidates []Candidate, d *Decision, _ bool) float64 {
+func (s busyStrategy) order(candidates []*Candidate, d *Decision, _ bool) float64 {
 	best, next, even := math.Inf(1), math.Inf(1), true
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		weight := s.weights[c.ref]
 		load := inFlight(c) / weight
 		if load < best {
@@ -28,8 +27,7 @@ func (s busyStrategy) order(candidates []Candidate, d *Decision, _ bool) float64
 		c.Score, c.key = weight/(1+inFlight(c)), load
 		even = even && weight == s.weights[candidates[0].ref]
 	}
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		draw := drawing(mix(d.outcome.roll+uint64(c.ref)*golden), s.weights[c.ref], even)
 		c.key = -c.key + draw*tiny
 	}
@@ -41,6 +39,6 @@ func (s busyStrategy) order(candidates []Candidate, d *Decision, _ bool) float64
 const tiny = 1e-9
 
 func (s busyStrategy) reason(d *Decision, place int) string {
-	c := &d.Order[place]
+	c := d.Order[place]
 	return fmt.Sprintf("%.0f under way at weight %g: %s", inFlight(c), s.weights[c.ref], ordinal(place))
 }

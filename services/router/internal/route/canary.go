@@ -69,8 +69,7 @@ func (e *Entry) canaryTurn(d *Decision, commit bool) bool {
 		return false
 	}
 	ready := false
-	for i := range d.Order {
-		c := &d.Order[i]
+	for _, c := range d.Order {
 		if c.ref == e.canary {
 			rank := usual
 			if c.monitor != nil {

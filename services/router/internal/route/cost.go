@@ -22,7 +22,7 @@ func newLowestCost(*Entry) strategy { return costStrategy{} }
 
 func newCascade(*Entry) strategy { return costStrategy{whole: true} }
 
-func (s costStrategy) order(candidates []Candidate, _ *Decision, _ bool) float64 {
+func (s costStrategy) order(candidates []*Candidate, _ *Decision, _ bool) float64 {
 	best, next := int64(math.MaxInt64), int64(math.MaxInt64)
 	unknown := false
 	for i := range candidates {
@@ -35,8 +35,7 @@ func (s costStrategy) order(candidates []Candidate, _ *Decision, _ bool) float64
 			next = min(next, cost)
 		}
 	}
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		c.Score, c.key = 0, math.Inf(-1)
 		if c.Cost >= 0 {
 			c.Score, c.key = relative(float64(best), float64(c.Cost)), -float64(c.Cost)
@@ -61,7 +60,7 @@ func relative(best, value float64) float64 {
 }
 
 // tier implements tiered: those that cost the same.
-func (s costStrategy) tier(candidates []Candidate, _ *Decision) int {
+func (s costStrategy) tier(candidates []*Candidate, _ *Decision) int {
 	n := 1
 	for n < len(candidates) && candidates[n].Cost == candidates[0].Cost {
 		n++
@@ -70,7 +69,7 @@ func (s costStrategy) tier(candidates []Candidate, _ *Decision) int {
 }
 
 func (s costStrategy) reason(d *Decision, place int) string {
-	if c := &d.Order[place]; c.Cost >= 0 {
+	if c := d.Order[place]; c.Cost >= 0 {
 		return fmt.Sprintf("expected to cost %s: %s", dollars(c.Cost), ordinal(place))
 	}
 	return "its price is not known: " + ordinal(place)

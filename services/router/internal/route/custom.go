@@ -168,11 +168,17 @@ func (r Route) places(targets []provider.Target) []place {
 	return list
 }
 
-func (r Route) modelOf(ref Ref, models provider.Models) string {
-	name := ref.Model
-	if name == "" && !isPattern(r.Model) {
-		name = r.Model
+// nameAt is the name by which a target is asked for its model, as it lists it;
+// empty if that is the client's own.
+func (r Route) nameAt(ref Ref) string {
+	if ref.Model == "" && !isPattern(r.Model) {
+		return r.Model
 	}
+	return ref.Model
+}
+
+func (r Route) modelOf(ref Ref, models provider.Models) string {
+	name := r.nameAt(ref)
 	if upstream, ok := models.Upstream(name); ok {
 		return upstream
 	}

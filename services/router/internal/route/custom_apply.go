@@ -1,6 +1,8 @@
 package route
 
 import (
+	"cmp"
+
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
 	"github.com/tollgate/tollgate/services/router/internal/route/expr"
@@ -8,7 +10,9 @@ import (
 
 // forbidden is the rule that speaks for the operator's own.
 var forbidden = &rule{
-	reason:  func(r *Rejection, _ *Decision) string { return "forbidden by rule " + r.because },
+	reason: func(r *Rejection, d *Decision) string {
+		return "forbidden by rule " + d.Entry.custom.rules[r.barredBy-1].Name
+	},
 	field:   modelField,
 	failure: llmv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED,
 	weight:  4,
@@ -74,8 +78,7 @@ func (r *customRule) act(d *Decision, i int) {
 		return
 	}
 	d.ruling.reweighted = d.ruling.reweighted || r.factors != nil
-	for n := range d.Order {
-		c := &d.Order[n]
+	for _, c := range d.Order {
 		if r.barred != nil && r.barred[c.ref] && c.barredBy == 0 {
 			c.barredBy = uint8(i + 1)
 		}
@@ -91,15 +94,15 @@ func (r *customRule) act(d *Decision, i int) {
 
 // facts are what the rules may know of the request.
 func (d *Decision) facts() expr.Facts {
-	q, e := &d.question, d.Entry
+	q, e, demanded := &d.question, d.Entry, d.demands()
 	f := expr.Facts{
 		Model: q.Model, Dialect: q.Dialect, Task: q.Task, Session: q.Session, Tokens: q.Input, OutputTokens: q.Output,
 		Stream: q.Streamed, Embeddings: q.Needs.Has(capability.Embeddings), Tools: q.Needs.Has(capability.Tools),
 		Images: q.Needs.Has(capability.Images), Document: q.Needs.Has(capability.Documents),
 		Structured: q.Needs&(capability.JSONObject|capability.JSONSchema) != 0,
 		Labels:     q.Labels, Organization: q.Caller.Organization, Team: q.Caller.Team, User: q.Caller.User, Key: q.Caller.Key,
-		Roles: q.Caller.Roles, Country: q.UserLocation, Residency: placeDemands(e, q).first(),
-		Compliance: classDemands(e, q).first(), Time: q.Time, Cost: -1,
+		Roles: q.Caller.Roles, Country: q.UserLocation, Residency: cmp.Or(demanded.places[:]...),
+		Compliance: cmp.Or(demanded.classes[:]...), Time: q.Time, Cost: -1,
 	}
 	if f.OutputTokens == 0 {
 		if f.OutputTokens = e.Defaults.outputLimit(q.Conversation.GetSampling()); f.OutputTokens == 0 {

@@ -30,7 +30,7 @@ func newCustom(e *Entry) (*custom, error) {
 	}
 	places := make([]place, len(e.Targets))
 	for i, ref := range e.Targets {
-		places[i] = place{&e.targets[i].Target, e.modelOf(ref, e.targets[i].Models)}
+		places[i] = place{&e.deployments[i].Target.Target, e.modelOf(ref, e.deployments[i].Target.Models)}
 	}
 	c := &custom{rules: make([]customRule, len(e.Rules))}
 	for i := range e.Rules {

@@ -9,8 +9,7 @@ func (d *Decision) bias() {
 	if d.ruling.applied == 0 {
 		return
 	}
-	for i := range d.Order {
-		c := &d.Order[i]
+	for _, c := range d.Order {
 		switch {
 		case c.tier == 0:
 		case c.rank < probed:
@@ -28,12 +27,11 @@ func (d *Decision) bias() {
 }
 
 // reweigh changes the scores of a strategy that does not share by itself.
-func (d *Decision) reweigh(candidates []Candidate) {
+func (d *Decision) reweigh(candidates []*Candidate) {
 	if !d.ruling.reweighted || d.Entry.kind.scales {
 		return
 	}
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		c.Score *= c.factor
 		c.key = c.Score
 	}

@@ -9,10 +9,6 @@ import (
 	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
-	"github.com/tollgate/tollgate/services/router/internal/catalog"
-	"github.com/tollgate/tollgate/services/router/internal/health"
-	"github.com/tollgate/tollgate/services/router/internal/target"
-	"github.com/tollgate/tollgate/services/router/internal/tokens"
 )
 
 // Question is what rules look at.
@@ -60,72 +56,38 @@ type Caller struct {
 	Residency, Compliance string
 }
 
-// Candidate is a target that may answer.
+// Candidate is a deployment that may answer.
 type Candidate struct {
-	Target *target.Target
-	// Model is the target's own name of the model.
-	Model string
-	// Known is what the catalogue knows of it; nil if nothing.
-	Known *catalog.Model
-	// Native says that the request goes through as the client wrote it.
-	Native bool
-	// Lacks is what the conversation must be stripped of before the target is asked.
-	Lacks capability.Set
-	// Dropped is what the request loses by that; Unexpressed what of it the
-	// canonical form does not carry.
-	Dropped     capability.Set
-	Unexpressed []string
+	*Deployment
+	// Lacks is what the conversation must be stripped of before the target is
+	// asked, and Dropped what the request loses by that.
+	Lacks, Dropped capability.Set
 	// Cost is what the request is expected to cost there, nano-USD; -1 if that is
 	// not known.
 	Cost int64
 	// Score is the strategy's; comparable within a decision only.
 	Score float64
+	// Native says that the request goes through as the client wrote it.
+	Native bool
 	// Degraded says that it is a candidate although it is not healthy, for no
 	// other is.
 	Degraded bool
 
-	ref     int // index in Route.Targets
-	monitor *health.Monitor
-	share   float64 // of its usual load; less than 1 while it comes back
-	factor  float64 // by which rules change its share or score
-	tier    uint16  // its place among those that a rule prefers, from 1; 0 for none
+	rank rank   // candidates of a lower rank come first, whatever the strategy
+	tier uint16 // its place among those that a rule prefers, from 1; 0 for none
 	// pickedBy and barredBy are the rules that prefer it and rule it out, from 1.
 	pickedBy, barredBy uint8
-	rank               rank           // candidates of a lower rank come first, whatever the strategy
+	share              float64        // of its usual load; less than 1 while it comes back
+	factor             float64        // by which rules change its share or score
 	key                float64        // by which the strategy sorts: the greatest first
 	refused            capability.Set // what of Dropped the client asked for, and the route must allow to go
 }
 
-// Fields lists what the candidate is not told, by the names of the client's
-// dialect; nil if it is told everything.
-func (c *Candidate) Fields(dialect string) []string {
-	if c.Dropped == capability.None && len(c.Unexpressed) == 0 {
-		return nil
-	}
-	fields := append(make([]string, 0, len(c.Unexpressed)+c.Dropped.Len()), c.Unexpressed...)
-	return capability.AppendFields(fields, dialect, c.Dropped)
-}
-
-// Tokenizer names what counts the tokens of the candidate's model.
-func (c *Candidate) Tokenizer() string {
-	if c.Known != nil && c.Known.Tokenizer != "" {
-		return c.Known.Tokenizer
-	}
-	return tokens.Tokenizer(c.Model)
-}
-
-// Monitor watches the candidate's model on its target; nil if nobody does.
-func (c *Candidate) Monitor() *health.Monitor { return c.monitor }
-
-// Place is the candidate's place in the route's list.
-func (c *Candidate) Place() int { return c.ref }
-
-// Rejection is a target that a rule ruled out.
+// Rejection is a candidate that a rule ruled out.
 type Rejection struct {
-	Candidate
-	rule    *rule
-	because string        // the demand that it does not meet, or the operator's rule
-	wait    time.Duration // until it is asked again, if that is why
+	*Candidate
+	rule *rule
+	wait time.Duration // until it is asked again, if that is why
 }
 
 // Decision is what was decided. It can be used again for the next request.
@@ -135,7 +97,7 @@ type Decision struct {
 	// Dialect is the client's.
 	Dialect string
 	// Order holds the candidates in the order in which they are tried.
-	Order []Candidate
+	Order []*Candidate
 	// Rejected holds the others.
 	Rejected []Rejection
 	// Confidence says how clear the choice of the first was: 1 for a fixed
@@ -145,129 +107,137 @@ type Decision struct {
 	// nevertheless.
 	Degraded bool
 
-	peers  []*health.Monitor // of Order, for weed
-	states []health.State
-	space  struct { // for both, if they are few: so they cost no allocation
-		peers  [32]*health.Monitor
-		states [32]health.State
-	}
+	all      []Candidate  // what Order and Rejected point to
+	found    []Deployment // what some of these point to
 	question Question
 	outcome  outcome
 	ruling   ruling
 }
 
-// Candidates fills d with the targets that the rules admit, in the order of
+// Fields lists what a candidate is not told, by the names of the client's
+// dialect; nil if it is told everything.
+func (d *Decision) Fields(c *Candidate) []string {
+	unexpressed := d.unexpressed(c)
+	if c.Dropped == capability.None && len(unexpressed) == 0 {
+		return nil
+	}
+	fields := append(make([]string, 0, len(unexpressed)+c.Dropped.Len()), unexpressed...)
+	return capability.AppendFields(fields, d.Dialect, c.Dropped)
+}
+
+// unexpressed is what of the client's request does not reach a candidate
+// because the canonical form cannot carry it.
+func (d *Decision) unexpressed(c *Candidate) []string {
+	if c.Native {
+		return nil
+	}
+	return d.question.Unexpressed
+}
+
+// Candidates fills d with the deployments that the rules admit, in the order of
 // the configuration, and with those that they do not.
 func (e *Entry) Candidates(q Question, d *Decision) {
 	d.Entry, d.Dialect, d.Confidence, d.question, d.outcome, d.ruling = e, q.Dialect, 0, q, outcome{}, ruling{}
-	d.Order, d.Rejected = slices.Grow(d.Order[:0], len(e.targets)), d.Rejected[:0]
+	n := len(e.deployments)
+	d.all, d.found = slices.Grow(d.all[:0], n), d.found[:0]
+	d.Order, d.Rejected = slices.Grow(d.Order[:0], n), slices.Grow(d.Rejected[:0], n)
 	e.list(d)
+	if e.priced {
+		d.estimate()
+	}
 	e.consult(d)
-	e.fit(d)
+	if e.priced && d.ruling.defaults != nil {
+		d.estimate() // a rule may have limited the answer
+	}
+	d.fit()
 	d.weed()
 }
 
-// list finds the targets that may be asked, whatever the request needs.
+// list finds the deployments that may be asked, whatever the request needs.
 func (e *Entry) list(d *Decision) {
-	for i := range e.targets {
-		d.Order = append(d.Order, Candidate{Target: e.targets[i], ref: i, Cost: -1, factor: 1})
-		c := &d.Order[len(d.Order)-1]
-		e.identify(c, &d.question)
-		if r, because := barred(c, e, &d.question); r != nil {
-			d.reject(c, r, because)
-			d.Order = d.Order[:len(d.Order)-1]
+	demanded := d.demands()
+	d.all = d.all[:len(e.deployments)]
+	for i := range d.all {
+		c := &d.all[i]
+		*c = Candidate{Deployment: e.deployment(i, d), Cost: -1, factor: 1}
+		if r := barred(c, &demanded); r != nil {
+			d.reject(c, r)
 			continue
 		}
-		if e.priced {
-			c.Cost = e.cost(c, &d.question)
-		}
-	}
-}
-
-// identify finds the target's own name of the model, and what is known of it;
-// the name stays empty if the target does not list the model.
-func (e *Entry) identify(c *Candidate, q *Question) {
-	if fixed := e.upstream[c.ref]; fixed != "" {
-		c.Model, c.Known, c.monitor = fixed, e.known[c.ref], e.monitor(c.ref, fixed)
-		return
-	}
-	name := e.Targets[c.ref].Model
-	if name == "" {
-		name = q.Model
-	}
-	if upstream, ok := c.Target.Models.Upstream(name); ok {
-		c.Model, c.Known, c.monitor = upstream, e.world.Models.Find(upstream), e.monitor(c.ref, upstream)
+		d.Order = append(d.Order, c)
 	}
 }
 
 // fit keeps those of the candidates that can do what the request needs.
-func (e *Entry) fit(d *Decision) {
-	q, added, kept := &d.question, capability.None, 0
-	if q.Needs.Has(capability.Chat) {
-		added = d.Defaults().needs(d.Own(q.Conversation.GetSampling()))
-	}
-	for i := range d.Order {
-		c := &d.Order[i]
+func (d *Decision) fit() {
+	want, kept := d.wants(), d.Order[:0]
+	for _, c := range d.Order {
 		if c.barredBy > 0 {
-			d.reject(c, forbidden, e.custom.rules[c.barredBy-1].Name)
+			d.reject(c, forbidden)
 			continue
 		}
-		e.compare(c, d, added)
-		if r := objection(c, e, q); r != nil {
-			d.reject(c, r, "")
+		d.compare(c, want)
+		if r := objection(c, d); r != nil {
+			d.reject(c, r)
 			continue
 		}
-		if kept != i {
-			d.Order[kept] = *c
-		}
-		kept++
+		kept = append(kept, c)
 	}
-	d.Order = d.Order[:kept]
+	d.Order = kept
 }
 
-func (d *Decision) reject(c *Candidate, r *rule, because string) {
-	if cap(d.Rejected) == 0 {
-		d.Rejected = make([]Rejection, 0, len(d.Entry.targets))
-	}
-	d.Rejected = append(d.Rejected, Rejection{Candidate: *c, rule: r, because: because})
+func (d *Decision) reject(c *Candidate, r *rule) {
+	d.Rejected = append(d.Rejected, Rejection{Candidate: c, rule: r})
 }
 
-// compare looks at what a target would make of the request, to which the
-// defaults add needs.
-func (e *Entry) compare(c *Candidate, d *Decision, added capability.Set) {
-	q := &d.question
+// wants is what a request asks of a model, with what the route's defaults add.
+type wants struct {
+	asked, all capability.Set // by the client; with the defaults
+	output     int64          // the most tokens of the answer; 0 if nobody says
+}
+
+func (d *Decision) wants() wants {
+	asked, own := d.question.Needs, d.Own(d.question.Conversation.GetSampling())
+	w := wants{asked: asked, all: asked, output: d.Defaults().outputLimit(own)}
+	if asked.Has(capability.Chat) {
+		w.all |= d.Defaults().needs(own)
+	}
+	return w
+}
+
+// compare looks at what a candidate would make of the request.
+func (d *Decision) compare(c *Candidate, w wants) {
 	c.Lacks = c.Target.Lacks
 	if c.Known != nil {
 		c.Lacks |= c.Known.Lacks
 	}
-	c.Native = !d.ruling.replaces && c.Target.Passes(q.Dialect)
-	needs := q.Needs | added
-	if needs.Has(capability.Chat) && e.Instructions.For(c.Target.Provider) != "" {
-		needs |= capability.System
+	if c.instructed && w.all.Has(capability.Chat) {
+		w.all |= capability.System
 	}
+	c.Native = !d.ruling.replaces && c.Target.Passes(d.Dialect)
 	if c.Native {
-		c.passOn(q, needs)
+		c.passOn(w)
 	} else {
-		c.translate(q, needs, d.Defaults().outputLimit(d.Own(q.Conversation.GetSampling())))
+		c.translate(w)
 	}
 }
 
 // passOn is for a target that reads what the client wrote, and says itself what
 // it does not like: only what would make it misread the whole is checked, and
 // what the route adds.
-func (c *Candidate) passOn(q *Question, needs capability.Set) {
-	lost := needs.Lost(c.Lacks)
-	c.Dropped = lost.Content() | lost&^q.Needs
+func (c *Candidate) passOn(w wants) {
+	lost := w.all.Lost(c.Lacks)
+	c.Dropped = lost.Content() | lost&^w.asked
 }
 
 // translate is for a target that gets the canonical form.
-func (c *Candidate) translate(q *Question, needs capability.Set, output int64) {
+func (c *Candidate) translate(w wants) {
 	c.Lacks |= c.Target.Wire
-	if c.Known != nil && c.Known.Output > 0 && output > c.Known.Output {
+	if c.Known != nil && c.Known.Output > 0 && w.output > c.Known.Output {
 		c.Lacks |= capability.OutputLimit
 	}
-	c.Dropped, c.Unexpressed = needs.Lost(c.Lacks), q.Unexpressed
-	c.refused = c.Dropped.Parameters() & q.Needs
+	c.Dropped = w.all.Lost(c.Lacks)
+	c.refused = c.Dropped.Parameters() & w.asked
 }
 
 // Err says why nobody may answer; nil if somebody may.
@@ -298,7 +268,9 @@ func (d *Decision) Foresee() { d.arrange(false) }
 
 // Explain writes the decision for people.
 func (d *Decision) Explain() *routerv1.RouteDecision {
-	d.estimate()
+	if !d.Entry.priced {
+		d.estimate()
+	}
 	out := &routerv1.RouteDecision{
 		Route: d.Entry.Model, Strategy: d.Entry.Strategy, Confidence: d.Confidence,
 		Degraded: d.Degraded, Task: d.outcome.task.name, Advice: append(d.unanswered(), d.advice()...), Rules: d.Rules(),
@@ -306,7 +278,7 @@ func (d *Decision) Explain() *routerv1.RouteDecision {
 	for i := range d.Order {
 		c := d.Order[i].explain()
 		c.Reason = d.reason(i)
-		c.Dropped = d.Order[i].Fields(d.Dialect)
+		c.Dropped = d.Fields(d.Order[i])
 		out.Candidates = append(out.Candidates, c)
 	}
 	for i := range d.Rejected {

@@ -30,19 +30,20 @@ func (e *Entry) Observe(tokens int64) {
 	}
 }
 
-// expected is how many tokens the answer to a question is expected to have: as
-// many as the route's answers had of late, and no more than may be.
-func (e *Entry) expected(q *Question) int64 {
+// expected is how many tokens the answer is expected to have: as many as the
+// route's answers had of late, and no more than may be.
+func (d *Decision) expected() int64 {
+	q := &d.question
 	if q.Conversation == nil {
 		return 0 // vectors
 	}
 	n := int64(usualOutput)
-	if mean := e.outputs.mean.Load(); mean > 0 {
+	if mean := d.Entry.outputs.mean.Load(); mean > 0 {
 		n = mean / smooth
 	}
 	limit := q.Output
 	if limit == 0 {
-		limit = e.Defaults.outputLimit(q.Conversation.GetSampling())
+		limit = d.Defaults().outputLimit(q.Conversation.GetSampling())
 	}
 	if limit > 0 {
 		n = min(n, limit)
@@ -50,29 +51,29 @@ func (e *Entry) expected(q *Question) int64 {
 	return n
 }
 
-// cost is what a candidate is expected to cost, nano-USD; -1 if that is not known.
-func (e *Entry) cost(c *Candidate, q *Question) (cost int64) {
+// estimate says of all candidates what the request is expected to cost there.
+func (d *Decision) estimate() {
+	output := d.expected()
+	for _, c := range d.Order {
+		c.Cost = d.Entry.cost(c, d.question.Input, output)
+	}
+}
+
+// cost is what so many tokens cost with a candidate, nano-USD; -1 if that is not
+// known.
+func (e *Entry) cost(c *Candidate, input, output int64) (cost int64) {
 	known := false
-	switch rate := e.rates[c.ref]; {
+	switch {
 	case c.Model == "" || e.world.Prices == nil:
-	case rate != nil:
-		cost, known = rate.Cost(q.Input, e.expected(q))
+	case c.rate != nil:
+		cost, known = c.rate.Cost(input, output)
 	default:
-		cost, known = e.world.Prices.Cost(c.Target.Provider, c.Model, c.Target.Region, q.Input, e.expected(q))
+		cost, known = e.world.Prices.Cost(c.Target.Provider, c.Model, c.Target.Region, input, output)
 	}
 	if !known {
 		return -1
 	}
 	return cost
-}
-
-// estimate fills in costs that the strategy did not need.
-func (d *Decision) estimate() {
-	for i := range d.Order {
-		if c := &d.Order[i]; c.Cost < 0 {
-			c.Cost = d.Entry.cost(c, &d.question)
-		}
-	}
 }
 
 // LearnPrices waits until the prices of all candidates are known, or that they
@@ -88,11 +89,8 @@ func (d *Decision) LearnPrices(ctx context.Context) {
 			prices.Learn(ctx, c.Target.Provider, c.Model, c.Target.Region, d.question.Input)
 		}
 	}
-	for i := range d.Order {
-		learn(&d.Order[i])
-	}
-	for i := range d.Rejected {
-		learn(&d.Rejected[i].Candidate)
+	for i := range d.all {
+		learn(&d.all[i])
 	}
 	d.Entry.Candidates(d.question, d)
 }

@@ -33,7 +33,10 @@ func TestCostsAreExpectedAsTheyWere(t *testing.T) {
 func TestLearnPricesLooksAgain(t *testing.T) {
 	e := scene(t, Route{Strategy: lowestCost}, "longest", "short")
 	slow := &slowPrices{}
-	e.world.Prices, e.rates = slow, make([]Rate, 2)
+	e.world.Prices = slow
+	for i := range e.deployments {
+		e.deployments[i].rate = nil
+	}
 	order, d := decided(e, Question{Input: 100})
 	if order != "ab" || d.Confidence != 0 {
 		t.Errorf("before prices are known: %s, %v", order, d.Confidence)

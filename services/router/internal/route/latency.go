@@ -26,7 +26,7 @@ type latencyStrategy struct {
 
 func newLeastLatency(e *Entry) strategy { return &latencyStrategy{weightsOf(e), newTrials(e)} }
 
-func (s *latencyStrategy) order(candidates []Candidate, d *Decision, commit bool) float64 {
+func (s *latencyStrategy) order(candidates []*Candidate, d *Decision, commit bool) float64 {
 	at := d.question.Time.UnixMilli()
 	best, next, unknown := s.look(candidates, d, at)
 	if math.IsInf(best, 1) {
@@ -39,8 +39,7 @@ func (s *latencyStrategy) order(candidates []Candidate, d *Decision, commit bool
 		d.outcome.first = byTrial
 	}
 	known := candidates[first].key != 0
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		c.Score = 0
 		if c.key > 0 {
 			c.Score = min(1, best/c.key)
@@ -50,17 +49,16 @@ func (s *latencyStrategy) order(candidates []Candidate, d *Decision, commit bool
 	candidates[first].key = 2
 	sortByKey(candidates)
 	if commit {
-		s.trials.took(&candidates[0], at, known)
+		s.trials.took(candidates[0], at, known)
 	}
 	return clarity(best, next)
 }
 
 // look puts the latency of each candidate into its key, 0 if it is not known,
 // and finds the least two and an unknown one that may be tried.
-func (s *latencyStrategy) look(candidates []Candidate, d *Decision, at int64) (best, next float64, unknown int) {
+func (s *latencyStrategy) look(candidates []*Candidate, d *Decision, at int64) (best, next float64, unknown int) {
 	best, next, unknown = math.Inf(1), math.Inf(1), -1
-	for i := range candidates {
-		c := &candidates[i]
+	for i, c := range candidates {
 		c.key = expectedLatency(c, &d.question)
 		switch {
 		case c.key == 0:
@@ -78,11 +76,11 @@ func (s *latencyStrategy) look(candidates []Candidate, d *Decision, at int64) (b
 
 // choose draws two of those within a limit and returns the better one. One that
 // is on trial is drawn only if there is no other.
-func (s *latencyStrategy) choose(candidates []Candidate, d *Decision, limit float64, at int64) int {
+func (s *latencyStrategy) choose(candidates []*Candidate, d *Decision, limit float64, at int64) int {
 	var space [few]int
 	drawn := space[:0]
 	for i := range candidates {
-		if c := &candidates[i]; c.key > 0 && c.key <= limit && !s.trials.pending(c, at) {
+		if c := candidates[i]; c.key > 0 && c.key <= limit && !s.trials.pending(c, at) {
 			drawn = append(drawn, i)
 		}
 	}
@@ -97,7 +95,7 @@ func (s *latencyStrategy) choose(candidates []Candidate, d *Decision, limit floa
 	}
 	place := below(d.outcome.roll, n)
 	one, other := drawn[place], drawn[(place+1+below(mix(d.outcome.roll), n-1))%n]
-	if s.load(&candidates[other]) < s.load(&candidates[one]) {
+	if s.load(candidates[other]) < s.load(candidates[one]) {
 		return other
 	}
 	return one
@@ -112,7 +110,7 @@ func (s *latencyStrategy) load(c *Candidate) float64 {
 }
 
 // tier implements tiered: those that are not clearly slower.
-func (s *latencyStrategy) tier(candidates []Candidate, d *Decision) int {
+func (s *latencyStrategy) tier(candidates []*Candidate, d *Decision) int {
 	n := 1
 	for n < len(candidates) && candidates[n].Score*band >= 1 {
 		n++
@@ -121,7 +119,7 @@ func (s *latencyStrategy) tier(candidates []Candidate, d *Decision) int {
 }
 
 func (s *latencyStrategy) reason(d *Decision, place int) string {
-	c := &d.Order[place]
+	c := d.Order[place]
 	latency := expectedLatency(c, &d.question)
 	switch {
 	case latency == 0 && place == 0:

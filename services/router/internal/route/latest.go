@@ -24,16 +24,11 @@ type age struct{ family, newer int }
 // request: for it all others have the same.
 func newLatestModel(e *Entry) strategy {
 	s := &latestStrategy{make([]age, len(e.Targets))}
-	known := make([]*catalog.Model, len(e.Targets))
-	for i := range e.Targets {
-		if model, ok := e.fixedModel(i); ok {
-			known[i] = e.world.Models.Find(model)
-		}
-	}
-	for i, a := range known {
+	for i := range e.deployments {
+		a := e.deployments[i].Known
 		s.of[i].family = i
-		for j, b := range known {
-			switch {
+		for j := range e.deployments {
+			switch b := e.deployments[j].Known; {
 			case a == nil && b == nil, a != nil && b != nil && a.Family == b.Family:
 				s.of[i].family = min(s.of[i].family, j)
 				if newer(b, a) {
@@ -45,18 +40,16 @@ func newLatestModel(e *Entry) strategy {
 	return s
 }
 
-func (s *latestStrategy) order(candidates []Candidate, d *Decision, _ bool) float64 {
+func (s *latestStrategy) order(candidates []*Candidate, d *Decision, _ bool) float64 {
 	n := float64(len(s.of))
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		c.key = -float64(s.of[c.ref].family)*n - float64(s.of[c.ref].newer)
 		if d.retired(c) {
 			c.key -= n * n // behind everything that is not
 		}
 	}
 	sortByKey(candidates)
-	for i := range candidates {
-		c := &candidates[i]
+	for i, c := range candidates {
 		c.Score = 1
 		if i > 0 && s.of[c.ref].family == s.of[candidates[i-1].ref].family {
 			c.Score = candidates[i-1].Score
@@ -125,9 +118,9 @@ func nextVersion(s string) (n int, rest string, ok bool) {
 }
 
 // tier implements tiered: those that offer the same model.
-func (*latestStrategy) tier(candidates []Candidate, _ *Decision) int {
+func (*latestStrategy) tier(candidates []*Candidate, _ *Decision) int {
 	n := 1
-	for n < len(candidates) && sameModel(&candidates[n], &candidates[0]) {
+	for n < len(candidates) && sameModel(candidates[n], candidates[0]) {
 		n++
 	}
 	return n
@@ -138,7 +131,7 @@ func sameModel(a, b *Candidate) bool {
 }
 
 func (*latestStrategy) reason(d *Decision, place int) string {
-	c := &d.Order[place]
+	c := d.Order[place]
 	switch {
 	case c.Known == nil:
 		return "the catalogue does not know the model: " + ordinal(place)

@@ -31,7 +31,7 @@ func (t *Table) Models(c Caller) []Model {
 			continue
 		}
 		for i, ref := range e.Targets {
-			for _, name := range e.targets[i].Models.Names() {
+			for _, name := range e.deployments[i].Target.Models.Names() {
 				if ref.Model == "" && matches(e.Model, name) {
 					names[name] = struct{}{}
 				}

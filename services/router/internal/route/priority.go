@@ -9,7 +9,7 @@ type priorityStrategy struct{}
 
 func newPriority(*Entry) strategy { return priorityStrategy{} }
 
-func (priorityStrategy) order(candidates []Candidate, _ *Decision, _ bool) float64 {
+func (priorityStrategy) order(candidates []*Candidate, _ *Decision, _ bool) float64 {
 	for i := range candidates {
 		candidates[i].Score = 1 / float64(i+1)
 	}

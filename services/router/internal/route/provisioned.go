@@ -2,13 +2,13 @@ package route
 
 // note tells the meters of provisioned targets where a request went.
 func (d *Decision) note() {
-	now, first := d.question.Time, &d.Order[0]
+	now, first := d.question.Time, d.Order[0]
 	if meter := first.Target.Capacity; meter != nil {
 		meter.Chosen(now, first.Cost)
 		return
 	}
-	for i := range d.Order {
-		if c := &d.Order[i]; c.rank == full {
+	for _, c := range d.Order {
+		if c.rank == full {
 			c.Target.Capacity.Spilled(now, c.Cost)
 			return
 		}

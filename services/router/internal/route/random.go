@@ -25,16 +25,14 @@ func weightsOf(e *Entry) []float64 {
 
 // order draws without putting back: whoever has the greatest key of drawing
 // comes first, and so on.
-func (s randomStrategy) order(candidates []Candidate, d *Decision, _ bool) float64 {
+func (s randomStrategy) order(candidates []*Candidate, d *Decision, _ bool) float64 {
 	total, even := 0., true
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		c.Score = s.weights[c.ref] * max(c.share, leastShare)
 		total += c.Score
 		even = even && c.Score == candidates[0].Score
 	}
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		c.key = drawing(mix(d.outcome.roll+uint64(c.ref)*golden), c.Score, even)
 		c.Score /= total
 	}
@@ -59,7 +57,7 @@ func drawing(x uint64, weight float64, even bool) float64 {
 const leastShare = .001
 
 func (s randomStrategy) reason(d *Decision, place int) string {
-	c := &d.Order[place]
+	c := d.Order[place]
 	if place == 0 {
 		return fmt.Sprintf("drawn with a probability of %.1f %%", 100*c.Score)
 	}

@@ -20,7 +20,9 @@ import (
 var (
 	elsewhere = &rule{
 		reason: func(r *Rejection, d *Decision) string {
-			return "the target is not known to compute in " + r.because + ", which " + d.whose(r.because, placeDemands) + " demands"
+			demanded := d.demands()
+			place := demanded.unmetPlace(r.Candidate)
+			return "the target is not known to compute in " + place + ", which " + whose(place, demanded.places) + " demands"
 		},
 		field:   func(_ *Rejection, d *Decision) string { return optionField(d, d.question.Residency, "residency") },
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
@@ -29,7 +31,7 @@ var (
 	contradicted = &rule{
 		reason: func(_ *Rejection, d *Decision) string {
 			bound := d.bound()
-			return "the request asks for " + d.question.Residency + ", but " + d.whose(bound, placeDemands) + " demands " + bound +
+			return "the request asks for " + d.question.Residency + ", but " + whose(bound, d.demands().places) + " demands " + bound +
 				": ask for " + bound + ", or for nothing"
 		},
 		field:   func(_ *Rejection, d *Decision) string { return optionField(d, d.question.Residency, "residency") },
@@ -38,7 +40,9 @@ var (
 	}
 	uncertified = &rule{
 		reason: func(r *Rejection, d *Decision) string {
-			return "the target does not have the compliance class " + r.because + ", which " + d.whose(r.because, classDemands) + " demands"
+			demanded := d.demands()
+			class := demanded.unmetClass(r.Candidate)
+			return "the target does not have the compliance class " + class + ", which " + whose(class, demanded.classes) + " demands"
 		},
 		field:   func(_ *Rejection, d *Decision) string { return optionField(d, d.question.Compliance, "compliance") },
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
@@ -46,44 +50,58 @@ var (
 	}
 )
 
-// demands are the key's, the route's and the caller's.
-type demands [3]string
-
-func placeDemands(e *Entry, q *Question) demands {
-	return demands{q.Caller.Residency, e.Residency, q.Residency}
+// demands are the key's, the route's and the caller's; empty for none.
+type demands struct {
+	places, classes [3]string
+	opposed         bool // the caller's place is not that of the key or the route
 }
 
-func classDemands(e *Entry, q *Question) demands {
-	return demands{q.Caller.Compliance, e.Compliance, q.Compliance}
+func (e *Entry) demands(q *Question) demands {
+	return demands{
+		places:  [3]string{q.Caller.Residency, e.Residency, q.Residency},
+		classes: [3]string{q.Caller.Compliance, e.Compliance, q.Compliance},
+		opposed: opposed(q.Residency, q.Caller.Residency) || opposed(q.Residency, e.Residency),
+	}
 }
 
-// first is the strongest demand that there is; empty for none.
-func (d demands) first() string {
-	for _, wanted := range d {
-		if wanted != "" {
-			return wanted
+func (d *Decision) demands() demands { return d.Entry.demands(&d.question) }
+
+// misplaced is the rule by which the candidate is where the request must not
+// go; nil if there is none.
+func (d *demands) misplaced(c *Candidate) *rule {
+	switch {
+	case d.unmetPlace(c) != "":
+		if d.opposed {
+			return contradicted
+		}
+		return elsewhere
+	case d.unmetClass(c) != "":
+		return uncertified
+	default:
+		return nil
+	}
+}
+
+// unmetPlace is the first jurisdiction demanded that the candidate is not in;
+// empty for none.
+func (d *demands) unmetPlace(c *Candidate) string {
+	for _, place := range d.places {
+		if place != "" && !c.Target.WithinFrom(c.home, place, c.Model) {
+			return place
 		}
 	}
 	return ""
 }
 
-// misplaced is the rule by which the candidate is where the request must not
-// go, with the demand; nil if there is none.
-func misplaced(c *Candidate, e *Entry, q *Question) (*rule, string) {
-	for _, place := range placeDemands(e, q) {
-		if place != "" && !c.Target.WithinFrom(e.homes[c.ref], place, c.Model) {
-			if opposed(q.Residency, q.Caller.Residency) || opposed(q.Residency, e.Residency) {
-				return contradicted, place
-			}
-			return elsewhere, place
-		}
-	}
-	for _, class := range classDemands(e, q) {
+// unmetClass is the first class demanded that the candidate does not have; empty
+// for none.
+func (d *demands) unmetClass(c *Candidate) string {
+	for _, class := range d.classes {
 		if class != "" && !c.Target.Certified(class) {
-			return uncertified, class
+			return class
 		}
 	}
-	return nil, ""
+	return ""
 }
 
 func opposed(asked, bound string) bool { return asked != "" && bound != "" && asked != bound }
@@ -96,9 +114,9 @@ func (d *Decision) bound() string {
 	return d.Entry.Residency
 }
 
-// whose says whose demand it is.
-func (d *Decision) whose(demand string, of func(*Entry, *Question) demands) string {
-	for i, wanted := range of(d.Entry, &d.question) {
+// whose says whose demand it is, of the key's, the route's and the request's.
+func whose(demand string, of [3]string) string {
+	for i, wanted := range of {
 		if wanted == demand {
 			return [...]string{"the key", "the route", "the request"}[i]
 		}

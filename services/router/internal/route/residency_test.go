@@ -20,7 +20,7 @@ func placed(name, region string, classes ...string) *target.Target {
 	return t
 }
 
-func names(order []Candidate) string {
+func names(order []*Candidate) string {
 	var list []string
 	for i := range order {
 		list = append(list, order[i].Target.Name)

@@ -47,9 +47,9 @@ var (
 	}
 	untold = &rule{
 		reason: func(r *Rejection, d *Decision) string {
-			return "the target cannot be told " + strings.Join(r.refusedFields(d.Dialect), ", ")
+			return "the target cannot be told " + strings.Join(d.refusedFields(r.Candidate), ", ")
 		},
-		field:   func(r *Rejection, d *Decision) string { return r.refusedFields(d.Dialect)[0] },
+		field:   func(r *Rejection, d *Decision) string { return d.refusedFields(r.Candidate)[0] },
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
 		weight:  6,
 	}
@@ -64,29 +64,29 @@ var (
 )
 
 // barred is the first rule by which the candidate may not be asked, whatever
-// the request needs, with the demand that it does not meet; nil if it may. It
+// the request needs; nil if it may. It
 // comes before all others: neither a rule of the operator nor a default can
 // bring back what it rules out.
-func barred(c *Candidate, e *Entry, q *Question) (*rule, string) {
+func barred(c *Candidate, demanded *demands) *rule {
 	switch {
 	case c.Model == "":
-		return unlisted, ""
+		return unlisted
 	case !c.Target.MayOffer(c.Model):
-		return absent, ""
+		return absent
 	}
-	return misplaced(c, e, q)
+	return demanded.misplaced(c)
 }
 
 // objection is the first rule by which a candidate that may be asked cannot do
 // what the request needs; nil if it can. The rules are called by name: through
 // pointers in a table they would make every candidate escape to the heap.
-func objection(c *Candidate, e *Entry, q *Question) *rule {
+func objection(c *Candidate, d *Decision) *rule {
 	switch {
 	case c.Dropped.Content() != capability.None:
 		return unable
-	case !e.DropUnsupported && (c.refused != capability.None || anyRefused(c.Unexpressed, q.Dialect)):
+	case !d.Entry.DropUnsupported && (c.refused != capability.None || anyRefused(d.unexpressed(c), d.Dialect)):
 		return untold
-	case tooLong(c, q):
+	case tooLong(c, &d.question):
 		return overlong
 	default:
 		return nil
@@ -94,14 +94,14 @@ func objection(c *Candidate, e *Entry, q *Question) *rule {
 }
 
 // refusedFields are the client's parameters that the route would have to drop.
-func (r *Rejection) refusedFields(dialect string) []string {
+func (d *Decision) refusedFields(c *Candidate) []string {
 	var fields []string
-	for _, path := range r.Unexpressed {
-		if !capability.HintPath(dialect, path) {
+	for _, path := range d.unexpressed(c) {
+		if !capability.HintPath(d.Dialect, path) {
 			fields = append(fields, path)
 		}
 	}
-	return capability.AppendFields(fields, dialect, r.refused)
+	return capability.AppendFields(fields, d.Dialect, c.refused)
 }
 
 func anyRefused(paths []string, dialect string) bool {

@@ -134,7 +134,7 @@ func TestRules(t *testing.T) {
 			if len(d.Order) != 1 {
 				t.Fatalf("rejected: %v", d.Err())
 			}
-			if got := strings.Join(d.Order[0].Fields(c.dialect), ","); got != c.dropped || d.Order[0].Native != c.native {
+			if got := strings.Join(d.Fields(d.Order[0]), ","); got != c.dropped || d.Order[0].Native != c.native {
 				t.Errorf("dropped %q, native %v; want %q, %v", got, d.Order[0].Native, c.dropped, c.native)
 			}
 		})
@@ -204,7 +204,7 @@ func TestDefaultsAreTheOperatorsToAnswerFor(t *testing.T) {
 	e, _ := table.Match("m")
 	var d Decision
 	e.Candidates(asking(user()), &d)
-	if len(d.Order) != 1 || strings.Join(d.Order[0].Fields(""), ",") != "conversation.sampling.temperature" {
+	if len(d.Order) != 1 || strings.Join(d.Fields(d.Order[0]), ",") != "conversation.sampling.temperature" {
 		t.Fatalf("order %+v: %v", d.Order, d.Err())
 	}
 	e.Candidates(asking(sampled(&llmv1.Sampling{Temperature: proto.Float64(.2)})), &d)

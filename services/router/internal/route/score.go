@@ -90,11 +90,10 @@ func newScore(e *Entry) strategy {
 // order scores each candidate by what it is beside the best: the least cost and
 // the least latency count 1, twice as much a half. Latency that is not known
 // counts 1 for a request that tries it, so that it becomes known.
-func (s *scoreStrategy) order(candidates []Candidate, d *Decision, commit bool) float64 {
+func (s *scoreStrategy) order(candidates []*Candidate, d *Decision, commit bool) float64 {
 	at := d.question.Time.UnixMilli()
 	cost, latency := math.Inf(1), math.Inf(1)
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		if c.Cost >= 0 {
 			cost = min(cost, float64(c.Cost))
 		}
@@ -102,8 +101,7 @@ func (s *scoreStrategy) order(candidates []Candidate, d *Decision, commit bool) 
 			latency = min(latency, c.key)
 		}
 	}
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		price, speed := neutral, neutral
 		if c.Cost >= 0 {
 			price = relative(cost, float64(c.Cost))
@@ -119,7 +117,7 @@ func (s *scoreStrategy) order(candidates []Candidate, d *Decision, commit bool) 
 	}
 	sortByKey(candidates)
 	if commit {
-		first := &candidates[0]
+		first := candidates[0]
 		s.trials.took(first, at, expectedLatency(first, &d.question) > 0)
 	}
 	if len(candidates) == 1 {
@@ -140,7 +138,7 @@ func (s *scoreStrategy) qualityOf(c *Candidate) float64 {
 }
 
 // tier implements tiered: those that are nearly as good.
-func (s *scoreStrategy) tier(candidates []Candidate, _ *Decision) int {
+func (s *scoreStrategy) tier(candidates []*Candidate, _ *Decision) int {
 	n := 1
 	for n < len(candidates) && candidates[n].Score >= nearly*candidates[0].Score {
 		n++
@@ -149,7 +147,7 @@ func (s *scoreStrategy) tier(candidates []Candidate, _ *Decision) int {
 }
 
 func (s *scoreStrategy) reason(d *Decision, place int) string {
-	c := &d.Order[place]
+	c := d.Order[place]
 	price, latency := "a price that is not known", "a latency that is not known"
 	if c.Cost >= 0 {
 		price = dollars(c.Cost)

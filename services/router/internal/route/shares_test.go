@@ -20,8 +20,8 @@ func comingAndGoing(t *testing.T, seed uint64, strategy string, requests int, dr
 	s := newSim(t, seed, Route{Strategy: strategy, Targets: []Ref{
 		{Name: "a", Weight: 50}, {Name: "b", Weight: 30}, {Name: "c", Weight: 15}, {Name: "d", Weight: 5},
 	}}, ms, ms, ms, ms)
-	for i, target := range s.entry.targets {
-		target.Lacks = missing[i]
+	for i, target := range s.entry.deployments {
+		target.Target.Lacks = missing[i]
 	}
 	random := rand.New(rand.NewPCG(seed, 0))
 	want := make([]float64, len(weights))
@@ -148,7 +148,7 @@ func TestStickyMovesLittle(t *testing.T) {
 		}
 		return out
 	}
-	s.entry.targets[3].Lacks = capability.Images
+	s.entry.deployments[3].Target.Lacks = capability.Images
 	before, without, after := place(capability.None), place(capability.Images), place(capability.None)
 	moved, had := 0, map[string]int{}
 	for i := range before {

@@ -54,7 +54,7 @@ func TestLeastLatencySharesAmongEquals(t *testing.T) {
 func TestUnknownTargetIsTriedByOne(t *testing.T) {
 	s := newSim(t, 3, Route{Strategy: leastLatency}, 200*ms, 5*time.Second, 200*ms)
 	for _, known := range []int{0, 2} {
-		m := s.entry.monitors[known]
+		m := s.entry.deployments[known].monitor
 		m.Begin(s.now)
 		m.End(health.End{Verdict: health.Good, Time: s.now, Streamed: true, FirstContent: 200 * ms, Duration: 200 * ms})
 	}

@@ -108,8 +108,7 @@ func (s *sim) request() {
 	q.Time = s.now
 	s.entry.Candidates(q, &s.d)
 	s.d.Decide()
-	for i := range s.d.Order {
-		c := &s.d.Order[i]
+	for i, c := range s.d.Order {
 		if i == 0 {
 			s.turns[c.Target.Name]++
 		}

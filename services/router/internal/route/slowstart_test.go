@@ -29,7 +29,7 @@ func TestSlowStart(t *testing.T) {
 			s.targets["a"].down = true
 			s.run(10*time.Second, 20)
 			s.targets["a"].down = false
-			monitor := s.entry.monitors[0]
+			monitor := s.entry.deployments[0].monitor
 			for monitor.Share(s.now) >= 1 || monitor.Share(s.now) < .2 {
 				s.run(100*ms, 20)
 			}

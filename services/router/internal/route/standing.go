@@ -45,8 +45,7 @@ func (e *Entry) stand(d *Decision, commit bool) {
 	now, turn := d.question.Time, e.canaryTurn(d, commit)
 	scales := e.kind.scales || e.Sticky.On()
 	weighs := e.kind.weighs || e.Sticky.On()
-	for i := range d.Order {
-		c := &d.Order[i]
+	for _, c := range d.Order {
 		c.share, c.rank = 1, usual
 		if c.monitor != nil {
 			c.rank, c.share = healthy(c.monitor, now)
@@ -126,7 +125,7 @@ func (d *Decision) reason(place int) string {
 	if d.Degraded {
 		return d.degradedReason(place)
 	}
-	c := &d.Order[place]
+	c := d.Order[place]
 	if place == 0 {
 		switch d.outcome.first {
 		case byRule:

@@ -62,7 +62,7 @@ func (s Sticky) reason() string {
 // Ravishankar, "Using name-based mappings to increase hit rates", 1998): if one
 // leaves, only its requests move, each to the next in its own order. The hash
 // takes part in a draw by weight, which gives each its share.
-func (s Sticky) keep(d *Decision, candidates []Candidate) {
+func (s Sticky) keep(d *Decision, candidates []*Candidate) {
 	if !s.On() || d.outcome.first != byStrategy {
 		return
 	}
@@ -73,9 +73,8 @@ func (s Sticky) keep(d *Decision, candidates []Candidate) {
 	if !ok || len(candidates) < 2 {
 		return
 	}
-	for i := range candidates {
-		c := &candidates[i]
-		c.key = drawing(mix(key^d.Entry.names[c.ref]), d.Entry.weight(c), false)
+	for _, c := range candidates {
+		c.key = drawing(mix(key^c.name), d.Entry.weight(c), false)
 	}
 	sortByKey(candidates)
 	d.outcome.first = bySticky

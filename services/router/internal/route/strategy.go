@@ -11,7 +11,7 @@ type strategy interface {
 	// order sorts candidates of the same rank in the order in which they are
 	// tried, sets their scores and returns how clear the choice of the first was,
 	// from 0 to 1. Without commit it leaves no trace.
-	order(candidates []Candidate, d *Decision, commit bool) float64
+	order(candidates []*Candidate, d *Decision, commit bool) float64
 	// reason says why a candidate of d.Order stands at its place.
 	reason(d *Decision, place int) string
 }
@@ -20,7 +20,7 @@ type strategy interface {
 // that a conversation may be kept only on one of the best.
 type tiered interface {
 	// tier is how many of the ordered candidates are as good as the first.
-	tier(candidates []Candidate, d *Decision) int
+	tier(candidates []*Candidate, d *Decision) int
 }
 
 // kind is a strategy as a route names it.

@@ -49,11 +49,11 @@ func TestEveryCandidateIsInTheOrder(t *testing.T) {
 			target.latency = time.Duration(rapid.IntRange(1, 5000).Draw(rt, "latency")) * ms
 			target.down = rapid.IntRange(0, 4).Draw(rt, "down") == 0
 		}
-		for i, target := range s.entry.targets {
+		for i, target := range s.entry.deployments {
 			if rapid.IntRange(0, 4).Draw(rt, "provisioned") == 0 {
-				target.Capacity = capacity.New(&provider.Provisioned{TokensPerMinute: 1000, MaxUtilization: .9}, nil, epoch)
-				target.Capacity.Enter()
-				target.Capacity.Leave(epoch, int64(500*i))
+				target.Target.Capacity = capacity.New(&provider.Provisioned{TokensPerMinute: 1000, MaxUtilization: .9}, nil, epoch)
+				target.Target.Capacity.Enter()
+				target.Target.Capacity.Leave(epoch, int64(500*i))
 			}
 		}
 		s.ask = func(n int) Question {
@@ -230,7 +230,7 @@ func TestScoreWeighs(t *testing.T) {
 		built := scene(t, r, "n", "nnnn")
 		built.strategy.(*scoreStrategy).quality = []float64{.5, 1}
 		for i, first := range []time.Duration{400 * ms, 200 * ms} {
-			m := built.monitors[i]
+			m := built.deployments[i].monitor
 			m.Begin(epoch)
 			m.End(health.End{Verdict: health.Good, Time: epoch, Streamed: true, FirstContent: first, Duration: first})
 		}
@@ -263,7 +263,7 @@ func TestScoreWeighs(t *testing.T) {
 func TestProvisionedSpills(t *testing.T) {
 	e := scene(t, Route{Strategy: lowestCost}, "a", "expensive")
 	meter := capacity.New(&provider.Provisioned{TokensPerMinute: 1000, MaxUtilization: .8, HourlyUSD: 1}, nil, epoch)
-	e.targets[1].Capacity, e.pays = meter, true
+	e.deployments[1].Target.Capacity, e.pays = meter, true
 	for _, step := range []struct {
 		used  int64
 		after time.Duration

@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/tollgate/tollgate/services/router/internal/catalog"
-	"github.com/tollgate/tollgate/services/router/internal/health"
-	"github.com/tollgate/tollgate/services/router/internal/jurisdiction"
 	"github.com/tollgate/tollgate/services/router/internal/target"
 )
 
@@ -23,20 +21,13 @@ type Table struct {
 // Entry is a route, ready for use.
 type Entry struct {
 	Route
-	targets  []*target.Target // by the index of Route.Targets
-	strategy strategy
-	kind     kind
-	world    Surroundings
-
-	monitors []*health.Monitor // by the same index; nil where the model depends on the request
-	homes    []string          // jurisdictions of the targets' regions, likewise
-	upstream []string          // the targets' own names of the model, likewise; empty where it depends on the request
-	known    []*catalog.Model  // what is known of that
-	rates    []Rate            // likewise, and nil without prices
-	names    []uint64          // hashes of target and model, by the same index
-	canary   int               // its index; -1 for none
-	priced   bool              // costs are needed for every decision
-	pays     bool              // some target is provisioned
+	deployments []Deployment // by the index of Route.Targets
+	strategy    strategy
+	kind        kind
+	world       Surroundings
+	canary      int  // its index; -1 for none
+	priced      bool // costs are needed for every decision
+	pays        bool // some target is provisioned
 
 	shadow  *Entry  // how the route's shadow is asked; nil for none
 	custom  *custom // the operator's own rules; nil for none
@@ -105,12 +96,13 @@ func newEntry(r Route, w Surroundings) (*Entry, error) {
 	}
 	r.Strategy = r.strategy()
 	e := &Entry{Route: r, world: w}
-	for _, ref := range r.Targets {
+	for n, ref := range r.Targets {
 		i := slices.IndexFunc(w.Targets, func(t *target.Target) bool { return t.Name == ref.Name })
 		if i < 0 {
 			return nil, fmt.Errorf("no target is named %q", ref.Name)
 		}
-		e.targets = append(e.targets, w.Targets[i])
+		e.deployments = append(e.deployments, e.deploy(n, w.Targets[i]))
+		e.pays = e.pays || w.Targets[i].Capacity != nil
 	}
 	var err error
 	if e.judge, err = newJudge(r.Cascade); err != nil {
@@ -129,61 +121,12 @@ func newEntry(r Route, w Surroundings) (*Entry, error) {
 	if e.shadow, err = newShadow(r, w); err != nil {
 		return nil, err
 	}
-	e.prepare()
-	return e, nil
-}
-
-// prepare looks up what is the same for all requests.
-func (e *Entry) prepare() {
-	n := len(e.Targets)
-	e.homes, e.upstream, e.known = make([]string, n), make([]string, n), make([]*catalog.Model, n)
-	e.monitors, e.rates, e.names = make([]*health.Monitor, n), make([]Rate, n), make([]uint64, n)
-	for i, ref := range e.Targets {
-		e.names[i] = uint64(hash(0).text(ref.Name).text(ref.Model))
-		e.homes[i] = jurisdiction.Of(e.targets[i].Region)
-		if model, ok := e.fixedModel(i); ok {
-			e.upstream[i], e.known[i] = model, e.world.Models.Find(model)
-			e.attach(i, model)
-		}
-		e.pays = e.pays || e.targets[i].Capacity != nil
-	}
 	e.canary = -1
 	if e.Canary != nil {
 		e.canary = indexOf(e.Targets, e.Canary.Target, e.Canary.Model)
 	}
 	e.priced = e.kind.priced || e.pays || e.custom != nil && e.custom.costs
-}
-
-// fixedModel is the i-th target's own name of the model, if it is the same for
-// all requests.
-func (e *Entry) fixedModel(i int) (string, bool) {
-	name := e.Targets[i].Model
-	if name == "" {
-		name = e.Model
-		if isPattern(name) {
-			return "", false
-		}
-	}
-	return e.targets[i].Models.Upstream(name)
-}
-
-// attach finds what watches and prices the only model of the i-th target.
-func (e *Entry) attach(i int, model string) {
-	t := e.targets[i]
-	if t.Monitors != nil {
-		e.monitors[i] = t.Monitors.Keep(model)
-	}
-	if e.world.Prices != nil {
-		e.rates[i] = e.world.Prices.Of(t.Provider, model, t.Region)
-	}
-}
-
-// monitor is what watches a model on the i-th target; nil if nobody does.
-func (e *Entry) monitor(i int, model string) *health.Monitor {
-	if m := e.monitors[i]; m != nil || e.targets[i].Monitors == nil {
-		return m
-	}
-	return e.targets[i].Monitors.Of(model)
+	return e, nil
 }
 
 // Match finds the route of a model: an exact name before a pattern, a longer

@@ -76,13 +76,12 @@ func indexFor(list []Ref, r Ref) int {
 	return slices.IndexFunc(list, func(t Ref) bool { return t.Name == r.Name && (t.Model == "" || t.Model == r.Model) })
 }
 
-func (s *taskStrategy) order(candidates []Candidate, d *Decision, _ bool) float64 {
+func (s *taskStrategy) order(candidates []*Candidate, d *Decision, _ bool) float64 {
 	if d.outcome.task.name == "" {
 		d.outcome.task = s.find(&d.question)
 	}
 	p, _ := s.placesOf(d)
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		place := c.ref
 		if p.of != nil {
 			place = p.of[c.ref]
@@ -112,7 +111,7 @@ func (s *taskStrategy) placesOf(d *Decision) (places, bool) {
 }
 
 // tier implements tiered: those that the task lists.
-func (s *taskStrategy) tier(candidates []Candidate, d *Decision) int {
+func (s *taskStrategy) tier(candidates []*Candidate, d *Decision) int {
 	p, _ := s.placesOf(d)
 	n := 1
 	for n < len(candidates) && p.of != nil && p.of[candidates[n].ref] < p.listed {
@@ -130,7 +129,7 @@ func (s *taskStrategy) reason(d *Decision, place int) string {
 		fmt.Fprintf(&b, "the task looks like %s (confidence %.2f: %s)", task.name, task.sure, task.why())
 	}
 	p, own := s.placesOf(d)
-	switch c := &d.Order[place]; {
+	switch c := d.Order[place]; {
 	case p.of == nil || !own && p.of[c.ref] >= p.listed:
 		b.WriteString(", for which the route has no list")
 	case p.of[c.ref] >= p.listed:

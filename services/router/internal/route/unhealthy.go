@@ -73,32 +73,32 @@ func (d *Decision) weed() {
 	if d.question.Time.IsZero() {
 		return
 	}
-	d.peers, d.states = d.space.peers[:0], d.space.states[:0]
-	for i := range d.Order {
-		if m := d.Order[i].monitor; m != nil {
-			d.peers = append(d.peers, m)
+	var space struct { // so that few candidates cost no allocation
+		peers  [few]*health.Monitor
+		states [few]health.State
+	}
+	peers, states := space.peers[:0], space.states[:0]
+	for _, c := range d.Order {
+		if c.monitor != nil {
+			peers = append(peers, c.monitor)
 		}
 	}
-	d.states = slices.Grow(d.states, len(d.peers))[:len(d.peers)]
-	health.Judge(d.peers, d.states, d.question.Time)
-	kept, peer, others := 0, 0, len(d.Rejected)
-	for i := range d.Order {
+	states = slices.Grow(states, len(peers))[:len(peers)]
+	health.Judge(peers, states, d.question.Time)
+	kept, others := d.Order[:0], len(d.Rejected)
+	for _, c := range d.Order {
 		var broken *rule
-		if d.Order[i].monitor != nil {
-			broken = unhealthy(d.states[peer])
-			peer++
+		if c.monitor != nil {
+			broken, states = unhealthy(states[0]), states[1:]
 		}
 		if broken == nil {
-			if kept != i {
-				d.Order[kept] = d.Order[i]
-			}
-			kept++
+			kept = append(kept, c)
 			continue
 		}
-		d.Rejected = append(d.Rejected, Rejection{Candidate: d.Order[i], rule: broken, wait: d.Order[i].wait(d.question.Time)})
+		d.Rejected = append(d.Rejected, Rejection{Candidate: c, rule: broken, wait: c.wait(d.question.Time)})
 	}
-	d.Order = d.Order[:kept]
-	if kept == 0 && len(d.Rejected) > others && d.Entry.WhenUnhealthy != whenRefuse {
+	d.Order = kept
+	if len(kept) == 0 && len(d.Rejected) > others && d.Entry.WhenUnhealthy != whenRefuse {
 		d.takeBack(others)
 	}
 }
@@ -112,10 +112,9 @@ func (c *Candidate) wait(now time.Time) time.Duration {
 // let a few of the requests in.
 func (d *Decision) takeBack(others int) {
 	d.Degraded = true
-	for i := others; i < len(d.Rejected); i++ {
-		c := d.Rejected[i].Candidate
-		c.Degraded = true
-		d.Order = append(d.Order, c)
+	for _, r := range d.Rejected[others:] {
+		r.Degraded = true
+		d.Order = append(d.Order, r.Candidate)
 	}
 	d.Rejected = d.Rejected[:others]
 }
@@ -124,34 +123,22 @@ func (d *Decision) takeBack(others int) {
 // configuration: what the request may be answered by, today or tomorrow.
 func (d *Decision) Eligible() iter.Seq[*Candidate] {
 	return func(yield func(*Candidate) bool) {
-		for ref := range d.Entry.targets {
-			c := d.eligible(ref)
-			if c != nil && !yield(c) {
+		for i := range d.all {
+			if c := &d.all[i]; d.eligible(c) && !yield(c) {
 				return
 			}
 		}
 	}
 }
 
-func (d *Decision) eligible(ref int) *Candidate {
-	for i := range d.Order {
-		if d.Order[i].ref == ref {
-			return &d.Order[i]
-		}
-	}
-	for i := range d.Rejected {
-		if d.Rejected[i].ref == ref && d.Rejected[i].rule.weight == healthWeight {
-			return &d.Rejected[i].Candidate
-		}
-	}
-	return nil
+func (d *Decision) eligible(c *Candidate) bool {
+	return !slices.ContainsFunc(d.Rejected, func(r Rejection) bool { return r.Candidate == c && r.rule.weight != healthWeight })
 }
 
 // soonest orders the candidates of a degraded decision: who comes back first is
 // tried first.
 func (d *Decision) soonest() {
-	for i := range d.Order {
-		c := &d.Order[i]
+	for _, c := range d.Order {
 		c.rank, c.share, c.Score = away, 1, 0
 		c.key = -c.wait(d.question.Time).Seconds()
 	}

@@ -38,10 +38,9 @@ func newRoundRobin(e *Entry) strategy {
 	return s
 }
 
-func (s *weightedStrategy) order(candidates []Candidate, _ *Decision, commit bool) float64 {
+func (s *weightedStrategy) order(candidates []*Candidate, _ *Decision, commit bool) float64 {
 	total := 0.
-	for i := range candidates {
-		c := &candidates[i]
+	for _, c := range candidates {
 		c.Score = s.weights[c.ref] * max(c.share, leastShare)
 		total += c.Score
 	}
@@ -55,12 +54,11 @@ func (s *weightedStrategy) order(candidates []Candidate, _ *Decision, commit boo
 }
 
 // turn finds the index of the candidate whose turn it is.
-func (s *weightedStrategy) turn(candidates []Candidate, commit bool) int {
+func (s *weightedStrategy) turn(candidates []*Candidate, commit bool) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	best, most := 0, math.Inf(-1)
-	for i := range candidates {
-		c := &candidates[i]
+	for i, c := range candidates {
 		credit := s.credit[c.ref] + c.Score
 		if commit {
 			s.credit[c.ref] = credit
@@ -80,7 +78,7 @@ func (s *weightedStrategy) turn(candidates []Candidate, commit bool) int {
 const alike = 1e-9
 
 func (s *weightedStrategy) reason(d *Decision, place int) string {
-	c := &d.Order[place]
+	c := d.Order[place]
 	switch {
 	case s.even && place == 0:
 		return fmt.Sprintf("its turn, a share of %.1f %%", 100*c.Score)

@@ -47,7 +47,7 @@ func (p *pages) End(r *billingv1.UsageRecord) error {
 func attemptOf(number int, role string) *attempt.Attempt {
 	return &attempt.Attempt{
 		Number: number, Role: role, StartTime: time.Now(), EndTime: time.Now(), Reported: &llmv1.Usage{InputTokens: 2, OutputTokens: 3},
-		Candidate: route.Candidate{Model: "m", Target: &target.Target{Target: provider.Target{Name: "t"}}},
+		Candidate: route.Candidate{Deployment: &route.Deployment{Model: "m", Target: &target.Target{Target: provider.Target{Name: "t"}}}},
 		Answer:    &provider.Answer{Completion: &llmv1.Completion{}},
 	}
 }
@@ -147,7 +147,7 @@ func TestWhatWasNeverSentIsFree(t *testing.T) {
 		llmv1.UsageSource_USAGE_SOURCE_ESTIMATED: late,
 		llmv1.UsageSource_USAGE_SOURCE_NONE:      late.WithCause(provider.ErrUnreached),
 	} {
-		a := &attempt.Attempt{Candidate: route.Candidate{Model: "gpt-4o"}, Asked: &provider.Request{Conversation: conversation(sentence)}}
+		a := &attempt.Attempt{Candidate: route.Candidate{Deployment: &route.Deployment{Model: "gpt-4o"}}, Asked: &provider.Request{Conversation: conversation(sentence)}}
 		u, _ := usageOf(a, attempt.End{Outcome: billingv1.Outcome_OUTCOME_FAILED, Err: err})
 		if u.GetSource() != want {
 			t.Errorf("%v: %v", err, u)

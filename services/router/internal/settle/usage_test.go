@@ -25,19 +25,19 @@ func conversation(text string) *llmv1.Conversation {
 func TestEstimatesNameTheirTokenizer(t *testing.T) {
 	mine := &catalog.Model{Tokenizer: tokens.CL100K}
 	for _, c := range []struct {
-		name      string
-		candidate route.Candidate
-		want      string
-		tokens    int64 // of the sentence; 0 for not compared
+		name       string
+		deployment route.Deployment
+		want       string
+		tokens     int64 // of the sentence; 0 for not compared
 	}{
-		{"OpenAI", route.Candidate{Model: "gpt-4o"}, tokens.O200K, 13},
-		{"by the catalogue", route.Candidate{Model: "my-deployment", Known: mine}, tokens.CL100K, 13},
-		{"no public tokenizer", route.Candidate{Model: "claude-sonnet-4-5"}, tokens.ByteClasses, 0},
-		{"nobody knows", route.Candidate{Model: "x"}, tokens.ByteClasses, 0},
+		{"OpenAI", route.Deployment{Model: "gpt-4o"}, tokens.O200K, 13},
+		{"by the catalogue", route.Deployment{Model: "my-deployment", Known: mine}, tokens.CL100K, 13},
+		{"no public tokenizer", route.Deployment{Model: "claude-sonnet-4-5"}, tokens.ByteClasses, 0},
+		{"nobody knows", route.Deployment{Model: "x"}, tokens.ByteClasses, 0},
 	} {
 		a := &attempt.Attempt{
-			Candidate: c.candidate, Asked: &provider.Request{Conversation: conversation(sentence), Context: sentence},
-			Written: tokens.NewWritten(c.candidate.Tokenizer(), c.candidate.Model),
+			Candidate: route.Candidate{Deployment: &c.deployment}, Asked: &provider.Request{Conversation: conversation(sentence), Context: sentence},
+			Written: tokens.NewWritten(c.deployment.Tokenizer(), c.deployment.Model),
 		}
 		a.Written.AddString(sentence)
 		u, tokenizer := usageOf(a, attempt.End{Outcome: billingv1.Outcome_OUTCOME_CANCELLED})
@@ -59,7 +59,7 @@ func TestOtherUsagesNameNone(t *testing.T) {
 		t.Errorf("%v by %q", u, tokenizer)
 	}
 	vectors := &attempt.Attempt{
-		Candidate: route.Candidate{Model: "text-embedding-3-small"}, Vectors: &provider.Embeddings{},
+		Candidate: route.Candidate{Deployment: &route.Deployment{Model: "text-embedding-3-small"}}, Vectors: &provider.Embeddings{},
 		Embedded: &provider.EmbedRequest{Inputs: []string{sentence, sentence + " " + sentence}},
 	}
 	if u, tokenizer := usageOf(vectors, attempt.End{}); tokenizer != tokens.CL100K || u.GetInputTokens() != 39 || u.GetOutputTokens() != 0 {
@@ -71,7 +71,7 @@ func TestOtherUsagesNameNone(t *testing.T) {
 // if that is more than was reported by then.
 func TestPartialUsage(t *testing.T) {
 	a := &attempt.Attempt{
-		Candidate: route.Candidate{Model: "gpt-4o"}, Reported: &llmv1.Usage{InputTokens: 100, CacheReadTokens: 50, OutputTokens: 1},
+		Candidate: route.Candidate{Deployment: &route.Deployment{Model: "gpt-4o"}}, Reported: &llmv1.Usage{InputTokens: 100, CacheReadTokens: 50, OutputTokens: 1},
 		Written: tokens.NewWritten(tokens.O200K, "gpt-4o"),
 	}
 	a.Written.AddString(sentence)

@@ -156,7 +156,8 @@ func TestConditionsAllocateNothing(t *testing.T) {
 func agree(t interface {
 	Errorf(string, ...any)
 	Helper()
-}, source string, c *Condition, f *Facts) {
+}, source string, c *Condition, f *Facts,
+) {
 	t.Helper()
 	plain, err := run(c.plain, f)
 	limited, errLimited := run(c.limited, f)

@@ -109,10 +109,10 @@ func recoverAnywhere(t *testing.T, r *attempt.Runner, from [2]target, raw [2][]b
 			zero := 0
 			adapter := &replaying{from: from[i], raw: bytes}
 			j.Source = adapter
-			j.Order = append(j.Order, route.Candidate{Model: model, Target: &running.Target{
+			j.Order = append(j.Order, &route.Candidate{Deployment: &route.Deployment{Model: model, Target: &running.Target{
 				Target:  provider.Target{Name: from[i].name, Timeouts: provider.DefaultTimeouts, Retries: &zero},
 				Adapter: adapter, Monitors: health.NewGroup(),
-			}})
+			}}})
 		}
 		s, err := r.Open(context.Background(), j)
 		if err != nil {
