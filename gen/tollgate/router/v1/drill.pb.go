@@ -563,7 +563,7 @@ type DrillEvent struct {
 	// The model, as the provider names it.
 	Model string `protobuf:"bytes,5,opt,name=model,proto3" json:"model,omitempty"`
 	// What the circuit of the model became, if that is what happened: "closed",
-	// "open", "half_open" or "ejected".
+	// "open", "half_open", "ejected" or "cooling".
 	Circuit       string `protobuf:"bytes,6,opt,name=circuit,proto3" json:"circuit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -154,6 +154,9 @@ const (
 	ModelHealth_CIRCUIT_HALF_OPEN ModelHealth_Circuit = 3
 	// None are: it did so much worse than the others that it was taken out.
 	ModelHealth_CIRCUIT_EJECTED ModelHealth_Circuit = 4
+	// None are: the provider limits us, and said when to come back, in retry_time.
+	// Nothing has failed.
+	ModelHealth_CIRCUIT_COOLING ModelHealth_Circuit = 5
 )
 
 // Enum value maps for ModelHealth_Circuit.
@@ -164,6 +167,7 @@ var (
 		2: "CIRCUIT_OPEN",
 		3: "CIRCUIT_HALF_OPEN",
 		4: "CIRCUIT_EJECTED",
+		5: "CIRCUIT_COOLING",
 	}
 	ModelHealth_Circuit_value = map[string]int32{
 		"CIRCUIT_UNSPECIFIED": 0,
@@ -171,6 +175,7 @@ var (
 		"CIRCUIT_OPEN":        2,
 		"CIRCUIT_HALF_OPEN":   3,
 		"CIRCUIT_EJECTED":     4,
+		"CIRCUIT_COOLING":     5,
 	}
 )
 
@@ -2244,7 +2249,7 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_HEALTHY\x10\x01\x12\x11\n" +
 	"\rSTATE_FAILING\x10\x02B\x0e\n" +
-	"\f_utilization\"\xdb\x03\n" +
+	"\f_utilization\"\xf1\x03\n" +
 	"\vModelHealth\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12A\n" +
 	"\acircuit\x18\x02 \x01(\x0e2'.tollgate.router.v1.ModelHealth.CircuitR\acircuit\x129\n" +
@@ -2254,13 +2259,14 @@ const file_tollgate_router_v1_router_proto_rawDesc = "" +
 	"\tslow_rate\x18\x05 \x01(\x01R\bslowRate\x12\x14\n" +
 	"\x05share\x18\x06 \x01(\x01R\x05share\x12O\n" +
 	"\x17p95_time_to_first_token\x18\a \x01(\v2\x19.google.protobuf.DurationR\x13p95TimeToFirstToken\x12\x1b\n" +
-	"\tin_flight\x18\b \x01(\x03R\binFlight\"t\n" +
+	"\tin_flight\x18\b \x01(\x03R\binFlight\"\x89\x01\n" +
 	"\aCircuit\x12\x17\n" +
 	"\x13CIRCUIT_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eCIRCUIT_CLOSED\x10\x01\x12\x10\n" +
 	"\fCIRCUIT_OPEN\x10\x02\x12\x15\n" +
 	"\x11CIRCUIT_HALF_OPEN\x10\x03\x12\x13\n" +
-	"\x0fCIRCUIT_EJECTED\x10\x042\x80\b\n" +
+	"\x0fCIRCUIT_EJECTED\x10\x04\x12\x13\n" +
+	"\x0fCIRCUIT_COOLING\x10\x052\x80\b\n" +
 	"\rRouterService\x12r\n" +
 	"\bGenerate\x12#.tollgate.router.v1.GenerateRequest\x1a$.tollgate.router.v1.GenerateResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/api/v1/generate\x12\x8d\x01\n" +
 	"\x0eStreamGenerate\x12).tollgate.router.v1.StreamGenerateRequest\x1a*.tollgate.router.v1.StreamGenerateResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/api/v1/generate:stream0\x01\x12f\n" +

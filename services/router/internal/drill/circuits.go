@@ -48,8 +48,6 @@ func (c *circuits) look(now time.Time) []change {
 }
 
 // shut says whether no requests go through.
-func (c change) shut() bool { return c.state == health.Open || c.state == health.Ejected }
-
-var stateNames = map[health.State]string{
-	health.Closed: "closed", health.Open: "open", health.HalfOpen: "half_open", health.Ejected: "ejected",
+func (c change) shut() bool {
+	return c.state == health.Open || c.state == health.Ejected || c.state == health.Cooling
 }

@@ -39,7 +39,7 @@ func (r *run) look(ctx context.Context, now time.Time) error {
 		if r.detected.IsZero() && c.shut() && r.diary.first && slices.Contains(names(r.targets), c.target) {
 			r.detected = now
 		}
-		state := stateNames[c.state]
+		state := c.state.String()
 		if err := r.note(ctx, now, &routerv1.DrillEvent{
 			Text:   fmt.Sprintf("the circuit of %s on %s: %s", c.model, c.target, state),
 			Target: c.target, Model: c.model, Circuit: state,

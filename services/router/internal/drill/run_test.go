@@ -17,6 +17,7 @@ import (
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
+	"github.com/tollgate/tollgate/services/router/internal/health"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/target"
@@ -228,6 +229,31 @@ func TestStuckDrillEnds(t *testing.T) {
 		close(release)
 		u.pass(10 * time.Second)
 		<-u.ended
+	})
+}
+
+// A target that limits us is left alone like one that fails, and is called so.
+func TestDrillSeesThatATargetCoolsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newPlace(t).begin(nil)
+		u.pass(3 * time.Second)
+		if !u.faulty() {
+			t.Fatal("no faults")
+		}
+		u.pass(time.Second)
+		u.world.Targets[0].Monitors.Of("m").End(health.End{Verdict: health.Throttled, Time: time.Now(), Until: time.Now().Add(time.Minute)})
+		u.pass(20 * time.Second)
+		if err := <-u.ended; err != nil {
+			t.Fatal(err)
+		}
+		events := u.report.GetEvents()
+		last := events[len(events)-1]
+		if last.GetCircuit() != "cooling" || last.GetText() != "the circuit of m on east: cooling" {
+			t.Errorf("the last event: %v", last)
+		}
+		if took := u.report.GetTimeToDetect().AsDuration(); took < time.Second || took > time.Second+2*lookEvery {
+			t.Errorf("noticed after %s", took)
+		}
 	})
 }
 

@@ -146,7 +146,8 @@ func TestReportShowsCircuits(t *testing.T) {
 			t.Errorf("half-open: %v", m)
 		}
 		visit(tg, Visit{Model: "b"}, health.End{Verdict: health.Throttled, Until: time.Now().Add(time.Minute)})
-		if m = tg.Report(time.Now()).GetModels()[1]; m.GetCircuit() != routerv1.ModelHealth_CIRCUIT_OPEN || m.GetRetryTime() == nil {
+		if m = tg.Report(time.Now()).GetModels()[1]; m.GetCircuit() != routerv1.ModelHealth_CIRCUIT_COOLING || m.GetShare() != 0 ||
+			time.Until(m.GetRetryTime().AsTime()) != time.Minute {
 			t.Errorf("cooling: %v", m)
 		}
 	})

@@ -48,7 +48,7 @@ var circuits = map[health.State]routerv1.ModelHealth_Circuit{
 	health.Open:     routerv1.ModelHealth_CIRCUIT_OPEN,
 	health.HalfOpen: routerv1.ModelHealth_CIRCUIT_HALF_OPEN,
 	health.Ejected:  routerv1.ModelHealth_CIRCUIT_EJECTED,
-	health.Cooling:  routerv1.ModelHealth_CIRCUIT_OPEN, // until its RetryTime
+	health.Cooling:  routerv1.ModelHealth_CIRCUIT_COOLING,
 }
 
 func reportModel(name string, m *health.Monitor, now time.Time) *routerv1.ModelHealth {
