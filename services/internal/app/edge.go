@@ -58,6 +58,7 @@ func (a *App) restGateway(ctx context.Context) (http.Handler, error) {
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, restJSON),
 		runtime.WithMarshalerOption(eventStream, restEvents{restJSON}),
 		runtime.WithErrorHandler(restError),
+		runtime.WithStreamErrorHandler(restStreamError),
 		runtime.WithIncomingHeaderMatcher(restHeader),
 		runtime.WithMetadata(restRequestID),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
@@ -78,7 +79,7 @@ func (a *App) restGateway(ctx context.Context) (http.Handler, error) {
 			}
 		}
 	}
-	return mux, nil
+	return refusingStreams(mux), nil
 }
 
 // registrar joins the two generated functions that put a service on the gateway.
