@@ -155,9 +155,12 @@ func (h *hunt) visit(t turn) target.Visit {
 // enter begins an attempt, if the target lets it in; refused says why not. An
 // error ends the request.
 func (h *hunt) enter(ctx context.Context, in *entrant) (a *Attempt, refused *errs.Error, err error) {
-	pass, err := h.job.Order[in.turn.place].Target.Admit(ctx, in.visit)
+	door := h.job.Order[in.turn.place].Target
+	pass, err := door.Admit(ctx, in.visit)
 	if err != nil {
-		return nil, errs.From(err), nil
+		refused = errs.From(err)
+		h.runner.metrics.Limited(ctx, door.Name, refused)
+		return nil, refused, nil
 	}
 	a, err = h.begin(ctx, in, pass)
 	return a, nil, err

@@ -79,7 +79,7 @@ func (l *Limiter) Acquire(ctx context.Context, name string) error {
 	}
 	w := l.enqueue(name, t)
 	if w == nil {
-		err := l.overloaded()
+		err := l.overloaded(l.crowded())
 		l.mu.Unlock()
 		return err
 	}
@@ -101,18 +101,20 @@ func (l *Limiter) await(ctx context.Context, name string, w *waiter, patience ti
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	why := l.crowded()
 	switch {
 	case w.fate == granted && gone == nil:
 		return nil // maybe at the last moment
 	case w.fate == granted:
 		l.giveBack(name)
 	case w.fate == undecided:
+		why = waited
 		l.leaveQueue(name, w)
 	}
 	if gone != nil {
 		return gone
 	}
-	return l.overloaded()
+	return l.overloaded(why)
 }
 
 // Sample is what a request says about the other side when it gives its place back.
@@ -177,9 +179,24 @@ const (
 	latest  = 30 * time.Second
 )
 
+// Which limit a request has met, as the refusal's metadata "limit" says.
+const (
+	noPlace   = "concurrency" // no place is free, and none may wait for one
+	queueFull = "queue_full"
+	waited    = "queue_wait" // it has waited for as long as it may
+)
+
+// crowded is the limit that keeps a request from waiting.
+func (l *Limiter) crowded() string {
+	if l.config.Queue == 0 {
+		return noPlace
+	}
+	return queueFull
+}
+
 // overloaded is the refusal: those who wait will be served in about so long.
-func (l *Limiter) overloaded() error {
+func (l *Limiter) overloaded(limit string) error {
 	wait := l.took * time.Duration(l.waiting+1) / time.Duration(max(1, l.bound.places()))
 	return errs.New(llmv1.ErrorReason_ERROR_REASON_OVERLOADED, "too many requests run at once").
-		WithRetryAfter(min(max(wait, soonest), latest))
+		WithRetryAfter(min(max(wait, soonest), latest)).WithMetadata("limit", limit)
 }

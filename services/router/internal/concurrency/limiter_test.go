@@ -15,6 +15,14 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 )
 
+// refusedBy says which limit a refusal names.
+func refusedBy(err error) string {
+	if !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_OVERLOADED) {
+		return ""
+	}
+	return errs.From(err).Metadata["limit"]
+}
+
 func acquire(t *testing.T, l *Limiter, name string) {
 	t.Helper()
 	if err := l.Acquire(t.Context(), name); err != nil {
@@ -27,7 +35,7 @@ func TestRefusesWhatFindsNoPlace(t *testing.T) {
 	acquire(t, l, "a")
 	acquire(t, l, "b")
 	err := l.Acquire(t.Context(), "c")
-	if !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_OVERLOADED) || errs.From(err).RetryAfter < soonest {
+	if refusedBy(err) != "concurrency" || errs.From(err).RetryAfter < soonest {
 		t.Fatalf("third: %v, retry after %v", err, errs.From(err).RetryAfter)
 	}
 	l.Release("a", Sample{})
@@ -53,7 +61,7 @@ func TestWaitsNoLongerThanAllowed(t *testing.T) {
 		acquire(t, l, "a")
 		began := time.Now()
 		err := l.Acquire(t.Context(), "a")
-		if !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_OVERLOADED) || time.Since(began) != 3*time.Second {
+		if refusedBy(err) != "queue_wait" || time.Since(began) != 3*time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -117,11 +125,11 @@ func TestAFullQueueShedsTheLargest(t *testing.T) {
 			ask("busy")
 		}
 		ask("small")
-		if err := <-results; !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_OVERLOADED) {
+		if err := <-results; refusedBy(err) != "queue_full" {
 			t.Fatalf("nobody made room: %v", err)
 		}
 		ask("busy") // has three waiting: none makes room for it
-		if err := <-results; !errs.Is(err, llmv1.ErrorReason_ERROR_REASON_OVERLOADED) || l.Waiting() != 4 {
+		if err := <-results; refusedBy(err) != "queue_full" || l.Waiting() != 4 {
 			t.Fatalf("%v, %d wait", err, l.Waiting())
 		}
 		l.Configure(Config{})

@@ -35,6 +35,7 @@ type Metrics struct {
 	attempts   metric.Int64Counter
 	ruleFaults metric.Int64Counter
 	rescues    rescues
+	limited    metric.Int64Counter
 
 	// sets remembers the attributes of calls; a limit keeps names that clients
 	// make up from filling the memory.
@@ -64,7 +65,7 @@ var (
 // NewMetrics makes the instruments.
 func NewMetrics(m metric.Meter) (*Metrics, error) {
 	var out Metrics
-	var errTokens, errDuration, errFirst, errAttempts, errRules error
+	var errTokens, errDuration, errFirst, errAttempts, errRules, errLimited error
 	out.tokenUsage, errTokens = m.Int64Histogram("gen_ai.client.token.usage", metric.WithUnit("{token}"),
 		metric.WithDescription("Tokens of a call."), metric.WithExplicitBucketBoundaries(tokenBounds...))
 	out.duration, errDuration = m.Float64Histogram("gen_ai.client.operation.duration", metric.WithUnit("s"),
@@ -75,7 +76,9 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		metric.WithDescription("Attempts by target and outcome."))
 	out.ruleFaults, errRules = m.Int64Counter("tollgate.router.rule_faults", metric.WithUnit("{request}"),
 		metric.WithDescription("Requests for which the condition of a route's rule had no answer."))
-	return &out, errors.Join(errTokens, errDuration, errFirst, errAttempts, errRules, out.rescues.make(m))
+	out.limited, errLimited = m.Int64Counter("tollgate.router.limited", metric.WithUnit("{refusal}"),
+		metric.WithDescription("Requests that a target's own limits did not let through to it, by target and limit."))
+	return &out, errors.Join(errTokens, errDuration, errFirst, errAttempts, errRules, errLimited, out.rescues.make(m))
 }
 
 // RuleFault counts a request for which the condition of a route's rule had no answer.

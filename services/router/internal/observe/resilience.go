@@ -7,6 +7,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tollgate/tollgate/services/internal/platform/errs"
 )
 
 // How streams are recovered.
@@ -27,6 +29,19 @@ func (r *rescues) make(m metric.Meter) error {
 	r.recoveries, errRecoveries = m.Int64Counter("tollgate.router.recoveries", metric.WithUnit("{recovery}"),
 		metric.WithDescription("Streams that broke off and that another attempt went on with, by its target."))
 	return errors.Join(errHedges, errRecoveries)
+}
+
+// Limited notes that a target's own limits did not let a request through to it:
+// its quota, its places, or the queue for those. Other refusals (an open circuit,
+// a caller that has left) are none of that, and name no limit.
+func (m *Metrics) Limited(ctx context.Context, target string, refused *errs.Error) {
+	limit, ok := refused.Metadata["limit"]
+	if !ok {
+		return
+	}
+	attributes := []attribute.KeyValue{attribute.String("tollgate.target", target), attribute.String("tollgate.reason", limit)}
+	m.limited.Add(ctx, 1, metric.WithAttributes(attributes...))
+	trace.SpanFromContext(ctx).AddEvent("target limited", trace.WithAttributes(attributes...))
 }
 
 // Hedged notes that a target is asked beside another.
