@@ -68,49 +68,63 @@ type Service struct {
 	config Config
 }
 
-// New starts the service.
+// New starts the service. If a part fails, what was built before it is ended.
 func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	cfg = cfg.withTargets()
 	s := &Service{config: cfg, kinds: kinds(), log: deps.Log, drain: cfg.Spool.DrainTimeout.Std()}
 	for name, factory := range deps.Adapters {
 		s.kinds[name] = target.Kind{New: factory}
 	}
-	peers, shipper := connect(cfg, deps)
-	s.rates = rates.New(peers.Pricer, time.Now)
 	if deps.Telemetry == nil {
 		deps.Telemetry = telemetry.Discard()
 	}
+	if err := s.start(cfg, deps); err != nil {
+		return nil, fmt.Errorf("start router: %w", err)
+	}
+	return s, nil
+}
+
+// start builds the parts.
+func (s *Service) start(cfg Config, deps Dependencies) (err error) {
+	var world *pipeline.World
+	defer func() {
+		if err != nil {
+			s.end(world)
+		}
+	}()
+	peers, shipper := connect(cfg, deps)
+	s.rates = rates.New(peers.Pricer, time.Now)
 	values, err := s.share(cfg.Valkey, deps)
 	if err != nil {
-		return nil, fmt.Errorf("start router: %w", err)
+		return err
 	}
 	if s.keeper, err = newKeeper(cfg.Responses, values); err != nil {
-		return nil, fmt.Errorf("start router: %w", err)
+		return err
 	}
 	if s.circuits, err = observe.NewCircuits(deps.Telemetry.Meter(), deps.Log); err != nil {
-		return nil, fmt.Errorf("start router: %w", err)
+		return err
 	}
-	world, err := s.build(cfg, nil)
-	if err != nil {
-		return nil, fmt.Errorf("start router: %w", err)
+	if world, err = s.build(cfg, nil); err != nil {
+		return err
 	}
 	metrics, err := observe.NewMetrics(deps.Telemetry.Meter())
 	if err != nil {
-		return nil, fmt.Errorf("start router: %w", err)
+		return err
 	}
 	if s.drills, err = s.newDrills(deps); err != nil {
-		return nil, fmt.Errorf("start router: %w", err)
+		return err
 	}
 	if peers, err = withCache(peers, cfg.Cache, values, deps.Telemetry.Meter()); err != nil {
-		return nil, fmt.Errorf("start router: %w", err)
+		return err
 	}
 	s.spool, err = spool.Open(filepath.Join(deps.DataDir, "router", "spool"), shipper, spool.Options{
 		MaxBytes: cfg.Spool.MaxBytes.Int64(), SegmentBytes: cfg.Spool.SegmentBytes.Int64(),
 		SyncInterval: cfg.Spool.SyncInterval.Std(), Window: cfg.Spool.Window, Log: deps.Log,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("start router: %w", err)
+		return err
 	}
+	// From here on nothing fails.
 	peers.Recorder, peers.Rules = s.spool, metrics
 	runner := attempt.NewRunner(attempt.Policy{
 		Backoff: cfg.Attempts.Backoff.Std(), MaxBackoff: cfg.Attempts.MaxBackoff.Std(),
@@ -122,7 +136,19 @@ func New(_ context.Context, cfg Config, deps Dependencies) (*Service, error) {
 	if s.replica != nil {
 		s.replica.Start()
 	}
-	return s, nil
+	return nil
+}
+
+// end ends what runs by itself, but for the spool: what was built last goes
+// first. There is no world, and no replica, if it was not built.
+func (s *Service) end(world *pipeline.World) {
+	if world != nil {
+		target.Retire(world.Targets, nil)
+	}
+	if s.replica != nil {
+		s.replica.Close()
+	}
+	s.rates.Close()
 }
 
 func (c Config) options() pipeline.Options {
@@ -164,11 +190,11 @@ func (s *Service) build(cfg Config, before *pipeline.World) (*pipeline.World, er
 	if before != nil {
 		old = before.Targets
 	}
-	targets, err := target.Build(cfg.Targets, s.kinds, old, s.circuits.Record, s.announce)
+	models, err := catalog.New(cfg.Models)
 	if err != nil {
 		return nil, err
 	}
-	models, err := catalog.New(cfg.Models)
+	targets, err := target.Build(cfg.Targets, s.kinds, old, s.circuits.Record, s.announce)
 	if err != nil {
 		return nil, err
 	}
@@ -223,11 +249,7 @@ func (s *Service) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.drain)
 	defer cancel()
 	s.pipeline.Drain(ctx)
-	target.Retire(s.pipeline.World().Targets, nil)
-	s.rates.Close()
-	if s.replica != nil {
-		s.replica.Close()
-	}
+	s.end(s.pipeline.World())
 	if err := s.spool.Close(ctx); err != nil {
 		return fmt.Errorf("stop router: %w", err)
 	}

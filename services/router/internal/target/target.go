@@ -146,38 +146,47 @@ func Build(cfg []provider.Target, kinds map[string]Kind, before []*Target, obser
 	}
 	built := make([]*Target, 0, len(cfg))
 	for _, c := range cfg {
-		kind, ok := kinds[c.Provider]
-		if !ok {
-			return nil, fmt.Errorf("build target %s: no provider %q", c.Name, c.Provider)
+		t, err := build(c, kinds, old[c.Name], observers)
+		if err != nil {
+			Retire(built, before)
+			return nil, fmt.Errorf("build target %s: %w", c.Name, err)
 		}
-		c.Timeouts = c.Timeouts.WithDefaults()
-		t := &Target{
-			Target: c, Dialect: kind.Dialect, also: kind.Also,
-			Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Places: concurrency.New(c.Concurrency),
-			Faults: &fault.Switch{}, Capacity: capacity.New(c.Provisioned, nil, time.Now()),
-		}
-		was := old[c.Name]
-		t.watch(was, observers)
-		if was != nil {
-			t.Places, t.Faults = was.Places, was.Faults
-			t.Places.Configure(c.Concurrency)
-			t.Capacity = capacity.New(c.Provisioned, was.Capacity, time.Now())
-			if sameButHealth(was.Target, c) {
-				t.Adapter = was.Adapter
-			}
-		}
-		if t.Adapter == nil {
-			adapter, err := kind.New(c)
-			if err != nil {
-				return nil, fmt.Errorf("build target %s: %w", c.Name, err)
-			}
-			t.Adapter = adapter
-		}
-		t.discoverer, _ = t.Adapter.(provider.Discoverer)
 		built = append(built, t)
 	}
 	for _, t := range built { // only now, so that a fault above leaves nothing running
 		t.check(old[t.Name])
 	}
 	return built, nil
+}
+
+// build makes one target; was is nil if there was none of its name.
+func build(c provider.Target, kinds map[string]Kind, was *Target, observers []func(health.Event)) (*Target, error) {
+	kind, ok := kinds[c.Provider]
+	if !ok {
+		return nil, fmt.Errorf("no provider %q", c.Provider)
+	}
+	c.Timeouts = c.Timeouts.WithDefaults()
+	t := &Target{
+		Target: c, Dialect: kind.Dialect, also: kind.Also,
+		Lacks: kind.Lacks, Wire: wire(kind.Dialect, c.Quirks), Places: concurrency.New(c.Concurrency),
+		Faults: &fault.Switch{}, Capacity: capacity.New(c.Provisioned, nil, time.Now()),
+	}
+	t.watch(was, observers)
+	if was != nil {
+		t.Places, t.Faults = was.Places, was.Faults
+		t.Places.Configure(c.Concurrency)
+		t.Capacity = capacity.New(c.Provisioned, was.Capacity, time.Now())
+		if sameButHealth(was.Target, c) {
+			t.Adapter = was.Adapter
+		}
+	}
+	if t.Adapter == nil {
+		adapter, err := kind.New(c)
+		if err != nil {
+			return nil, err
+		}
+		t.Adapter = adapter
+	}
+	t.discoverer, _ = t.Adapter.(provider.Discoverer)
+	return t, nil
 }
