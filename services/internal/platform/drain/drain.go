@@ -39,6 +39,12 @@ func Until(ctx context.Context, timeout time.Duration) time.Time {
 	return now.Add(max(left-reserve, left/2, 0))
 }
 
+// Delay waits while load balancers notice that a server is not ready any more,
+// and new requests are still served: for so long, or as long as ctx's cause allows.
+func Delay(ctx context.Context, delay time.Duration) {
+	time.Sleep(min(delay, time.Until(Until(ctx, delay))))
+}
+
 // Err is what requests are told that a shutdown refuses or cuts off.
 var Err = errs.New(llmv1.ErrorReason_ERROR_REASON_UNAVAILABLE, "the gateway is shutting down").WithRetryAfter(time.Second)
 

@@ -21,7 +21,10 @@ type Config struct {
 	MaxSendMessage config.Bytes `yaml:"max_send_message"`
 	// MaxStreams bounds the calls under way on one connection.
 	MaxStreams uint32 `yaml:"max_streams"`
-	// DrainTimeout is how long calls under way may take to end at shutdown.
+	// DrainDelay is how long health says NOT_SERVING at shutdown before new calls
+	// are refused, so that load balancers notice.
+	DrainDelay config.Duration `yaml:"drain_delay"`
+	// DrainTimeout is how long calls under way may then take to end.
 	DrainTimeout config.Duration `yaml:"drain_timeout"`
 }
 
@@ -49,6 +52,9 @@ func (c Config) Validate(v *config.Validator) {
 	}
 	if c.MaxStreams == 0 {
 		v.Fail("max_streams", "must be at least 1")
+	}
+	if c.DrainDelay < 0 {
+		v.Fail("drain_delay", "must not be negative")
 	}
 	if c.DrainTimeout <= 0 {
 		v.Fail("drain_timeout", "must be positive")

@@ -9,10 +9,12 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/drain"
 )
 
-// drain stops gracefully, within the time that ctx's cause allows: streams that
-// last longer are told why they end, and what does not end then is cut off.
+// drain lets load balancers notice, then stops gracefully, within the time that
+// ctx's cause allows: streams that last longer are told why they end, and what
+// does not end then is cut off.
 func (s *Server) drain(ctx context.Context) {
 	s.health.Shutdown()
+	drain.Delay(ctx, s.cfg.DrainDelay.Std())
 	left := time.Until(drain.Until(ctx, s.cfg.DrainTimeout.Std()))
 	cut := time.AfterFunc(left, func() { s.cut(drain.Err) })
 	defer cut.Stop()

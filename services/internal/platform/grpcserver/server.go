@@ -103,10 +103,10 @@ func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 	return listen.On(ctx, s.cfg.Addr, s.secure, s.cfg.InsecureListen)
 }
 
-// Serve answers calls until ctx ends; then health says not serving, new calls
-// are refused, and those under way have DrainTimeout to end, or what the cause
-// of ctx's end allows if it is a drain.Notice; the contexts of streams end then
-// with drain.Err. It takes over lis. A plain-text listener beyond loopback is refused.
+// Serve answers calls until ctx ends; then health says not serving, after
+// DrainDelay new calls are refused, and those under way have DrainTimeout to end
+// before the contexts of streams do, with drain.Err as the cause. If the cause of
+// ctx's end is a drain.Notice, that sets the limits. It takes over lis. A plain-text listener beyond loopback is refused.
 func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	if err := listen.Check(lis.Addr(), s.secure, s.cfg.InsecureListen); err != nil {
 		return errors.Join(err, lis.Close())

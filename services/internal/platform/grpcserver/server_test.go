@@ -109,6 +109,7 @@ type running struct {
 	addr   string
 	log    *syncBuffer
 	stop   context.CancelFunc
+	notice context.CancelCauseFunc // stop, with a reason
 	ended  chan error
 }
 
@@ -142,8 +143,9 @@ func (r *running) serve(t *testing.T, dial ...grpc.DialOption) {
 		t.Fatal(err)
 	}
 	r.addr = lis.Addr().String()
-	ctx, cancel := context.WithCancel(context.Background())
-	r.stop = cancel
+	ctx, notice := context.WithCancelCause(context.Background())
+	cancel := func() { notice(nil) }
+	r.stop, r.notice = cancel, notice
 	go func() { r.ended <- r.server.Serve(ctx, lis) }()
 	if len(dial) == 0 {
 		dial = []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}

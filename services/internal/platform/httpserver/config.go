@@ -25,7 +25,7 @@ type Config struct {
 	// MaxHeader bounds the headers, MaxBody the body of a request.
 	MaxHeader config.Bytes `yaml:"max_header"`
 	MaxBody   config.Bytes `yaml:"max_body"`
-	// DrainDelay is how long /readyz says no at shutdown before connections
+	// DrainDelay is how long /readyz says no at shutdown before new requests
 	// are refused, so that load balancers notice.
 	DrainDelay config.Duration `yaml:"drain_delay"`
 	// DrainTimeout is how long requests under way may then take to end.
@@ -59,6 +59,9 @@ func (c Config) Validate(v *config.Validator) {
 		if d <= 0 {
 			v.Fail(name, "must be positive")
 		}
+	}
+	if c.DrainDelay < 0 {
+		v.Fail("drain_delay", "must not be negative")
 	}
 	if c.MaxHeader < 4<<10 || c.MaxHeader > 1<<20 {
 		v.Fail("max_header", "must be from 4KiB to 1MiB")

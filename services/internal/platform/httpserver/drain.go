@@ -52,8 +52,7 @@ func (s *Server) gated(next http.Handler) http.Handler {
 // drain lets requests end, until the time is over that ctx's cause allows.
 func (s *Server) drain(ctx context.Context, server *http.Server, cancelRequests context.CancelCauseFunc) {
 	s.gate.draining.Store(true)
-	delay := s.cfg.DrainDelay.Std()
-	time.Sleep(min(delay, time.Until(drain.Until(ctx, delay))))
+	drain.Delay(ctx, s.cfg.DrainDelay.Std())
 	s.gate.shut.Store(true)
 	left := time.Until(drain.Until(ctx, s.cfg.DrainTimeout.Std()))
 	empty := func() bool { return s.gate.inside.Load() == 0 }
