@@ -1,7 +1,7 @@
 package route
 
 import (
-	"cmp"
+	"sync"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/router/internal/capability"
@@ -10,8 +10,8 @@ import (
 
 // forbidden is the rule that speaks for the operator's own.
 var forbidden = &rule{
-	reason: func(r *Rejection, d *Decision) string {
-		return "forbidden by rule " + d.Entry.custom.rules[r.barredBy-1].Name
+	reason: func(c *Candidate, d *Decision) string {
+		return "forbidden by rule " + d.Entry.custom.rules[c.barredBy-1].Name
 	},
 	field:   modelField,
 	failure: llmv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED,
@@ -21,9 +21,9 @@ var forbidden = &rule{
 // ruling is what the operator's rules made of a decision.
 type ruling struct {
 	applied    uint64 // the rules that held, as bits
+	reweighing uint64 // those of them that reweigh
 	faults     []RuleFault
-	preferred  uint16 // how many places rules have given away
-	reweighted bool
+	preferred  uint16    // how many places rules have given away
 	defaults   *Defaults // nil for the route's own
 	forced     *Defaults // what replaces the client's own; nil for nothing
 	replaces   bool      // the client has set some of that otherwise
@@ -43,11 +43,13 @@ func (e *Entry) consult(d *Decision) {
 	if e.custom == nil || d.question.Time.IsZero() {
 		return // no rules, or a question about what there is, not about a request
 	}
-	facts := d.facts()
+	facts := pool.Get().(*expr.Facts)
+	defer pool.Put(facts)
+	d.state(facts)
 	for i := range e.custom.rules {
 		r := &e.custom.rules[i]
 		if r.when != nil {
-			holds, err := r.when.Holds(&facts)
+			holds, err := r.when.Holds(facts)
 			if err != nil {
 				d.ruling.faults = append(d.ruling.faults, RuleFault{r.Name, err})
 			}
@@ -66,43 +68,59 @@ func (e *Entry) consult(d *Decision) {
 	}
 }
 
-// act does to the candidates what the i-th rule says.
+// act does to the decision what the i-th rule says; what it multiplies is
+// looked up when that is needed.
 func (r *customRule) act(d *Decision, i int) {
 	if r.set != nil {
-		d.ruling.defaults = r.set.over(d.Defaults())
-		if r.Set.Override {
-			d.ruling.forced = r.set.over(or(d.ruling.forced, &Defaults{}))
-		}
+		r.give(&d.ruling)
 	}
-	if !r.targets {
-		return
+	if r.factors != nil {
+		d.ruling.reweighing |= 1 << i
 	}
-	d.ruling.reweighted = d.ruling.reweighted || r.factors != nil
-	for _, c := range d.Order {
-		if r.barred != nil && r.barred[c.ref] && c.barredBy == 0 {
+	for _, ref := range r.barred {
+		if c := &d.all[ref]; c.barredBy == 0 {
 			c.barredBy = uint8(i + 1)
 		}
-		if r.tiers != nil && r.tiers[c.ref] > 0 && c.pickedBy == 0 {
-			c.pickedBy, c.tier = uint8(i+1), d.ruling.preferred+r.tiers[c.ref]
-		}
-		if r.factors != nil {
-			c.factor *= r.factors[c.ref]
+	}
+	for _, p := range r.preferred {
+		if c := &d.all[p.ref]; c.pickedBy == 0 {
+			c.pickedBy, c.tier = uint8(i+1), d.ruling.preferred+p.tier
 		}
 	}
 	d.ruling.preferred += uint16(len(r.Prefer))
 }
 
-// facts are what the rules may know of the request.
-func (d *Decision) facts() expr.Facts {
+// give sets the rule's parameters, over those of the rules before it.
+func (r *customRule) give(to *ruling) {
+	if to.defaults == nil {
+		to.defaults = r.alone
+	} else {
+		to.defaults = r.set.over(to.defaults)
+	}
+	switch {
+	case !r.Set.Override:
+	case to.forced == nil:
+		to.forced = r.set
+	default:
+		to.forced = r.set.over(to.forced)
+	}
+}
+
+// pool keeps facts from one request for the next: they are of no use after the
+// rules, and each would cost an allocation.
+var pool = sync.Pool{New: func() any { return new(expr.Facts) }}
+
+// state fills in what the rules may know of the request.
+func (d *Decision) state(f *expr.Facts) {
 	q, e, demanded := &d.question, d.Entry, d.demands()
-	f := expr.Facts{
+	*f = expr.Facts{
 		Model: q.Model, Dialect: q.Dialect, Task: q.Task, Session: q.Session, Tokens: q.Input, OutputTokens: q.Output,
 		Stream: q.Streamed, Embeddings: q.Needs.Has(capability.Embeddings), Tools: q.Needs.Has(capability.Tools),
 		Images: q.Needs.Has(capability.Images), Document: q.Needs.Has(capability.Documents),
 		Structured: q.Needs&(capability.JSONObject|capability.JSONSchema) != 0,
 		Labels:     q.Labels, Organization: q.Caller.Organization, Team: q.Caller.Team, User: q.Caller.User, Key: q.Caller.Key,
-		Roles: q.Caller.Roles, Country: q.UserLocation, Residency: cmp.Or(demanded.places[:]...),
-		Compliance: cmp.Or(demanded.classes[:]...), Time: q.Time, Cost: -1,
+		Roles: q.Caller.Roles, Country: q.UserLocation, Residency: demanded.places.first(),
+		Compliance: demanded.classes.first(), Time: q.Time, Cost: -1,
 	}
 	if f.OutputTokens == 0 {
 		if f.OutputTokens = e.Defaults.outputLimit(q.Conversation.GetSampling()); f.OutputTokens == 0 {
@@ -114,7 +132,6 @@ func (d *Decision) facts() expr.Facts {
 			f.Cost = cost
 		}
 	}
-	return f
 }
 
 // Rules lists the operator's rules that applied, by name.

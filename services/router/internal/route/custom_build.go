@@ -15,12 +15,12 @@ type custom struct {
 
 type customRule struct {
 	*Rule
-	when    *expr.Condition // nil holds always
-	barred  []bool          // by the index of Route.Targets, as below; nil for none
-	tiers   []uint16        // 1 for the first that is preferred; 0 for none
-	factors []float64
-	set     *Defaults
-	targets bool // it does something to targets
+	when      *expr.Condition // nil holds always
+	barred    []int           // indexes in Route.Targets
+	preferred []preference
+	factors   []float64 // by the index of Route.Targets; nil for none
+	set       *Defaults
+	alone     *Defaults // set over the route's own
 }
 
 // newCustom makes rules that Validate has found good; nil if there are none.
@@ -34,7 +34,7 @@ func newCustom(e *Entry) (*custom, error) {
 	}
 	c := &custom{rules: make([]customRule, len(e.Rules))}
 	for i := range e.Rules {
-		made, err := newCustomRule(&e.Rules[i], places)
+		made, err := newCustomRule(&e.Rules[i], &e.Defaults, places)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +44,13 @@ func newCustom(e *Entry) (*custom, error) {
 	return c, nil
 }
 
-func newCustomRule(rule *Rule, places []place) (customRule, error) {
+// preference is a target that a rule prefers, and its place among those, from 1.
+type preference struct {
+	ref  int
+	tier uint16
+}
+
+func newCustomRule(rule *Rule, own *Defaults, places []place) (customRule, error) {
 	r := customRule{Rule: rule}
 	if rule.When != "" {
 		when, err := expr.Compile(rule.When)
@@ -53,21 +59,15 @@ func newCustomRule(rule *Rule, places []place) (customRule, error) {
 		}
 		r.when = when
 	}
-	if len(rule.Forbid)+len(rule.Only) > 0 {
-		r.barred = indexes(rule.Forbid, places)
-		if len(rule.Only) > 0 {
-			for i, allowed := range indexes(rule.Only, places) {
-				r.barred[i] = r.barred[i] || !allowed
-			}
+	forbidden, allowed := indexes(rule.Forbid, places), indexes(rule.Only, places)
+	for i := range places {
+		if forbidden[i] || len(rule.Only) > 0 && !allowed[i] {
+			r.barred = append(r.barred, i)
 		}
-	}
-	if len(rule.Prefer) > 0 {
-		r.tiers = make([]uint16, len(places))
-		for n := len(rule.Prefer) - 1; n >= 0; n-- {
-			for i, chosen := range indexes(rule.Prefer[n:n+1], places) {
-				if chosen {
-					r.tiers[i] = uint16(n + 1)
-				}
+		for n := range rule.Prefer {
+			if indexes(rule.Prefer[n:n+1], places)[i] {
+				r.preferred = append(r.preferred, preference{i, uint16(n + 1)})
+				break
 			}
 		}
 	}
@@ -81,9 +81,8 @@ func newCustomRule(rule *Rule, places []place) (customRule, error) {
 		}
 	}
 	if !rule.Set.empty() {
-		r.set = &rule.Set.Defaults
+		r.set, r.alone = &rule.Set.Defaults, rule.Set.over(own)
 	}
-	r.targets = r.barred != nil || r.tiers != nil || r.factors != nil
 	return r, nil
 }
 

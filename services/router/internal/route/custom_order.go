@@ -1,14 +1,18 @@
 package route
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // bias brings what rules prefer and reweight into the candidates' standing. A
 // preference outweighs canaries, provisioned capacity and weights of 0, but not
 // a target's health.
 func (d *Decision) bias() {
-	if d.ruling.applied == 0 {
+	if d.ruling.preferred == 0 && d.ruling.reweighing == 0 {
 		return
 	}
+	scales := d.ruling.reweighing != 0 && d.Entry.kind.scales
 	for _, c := range d.Order {
 		switch {
 		case c.tier == 0:
@@ -20,22 +24,31 @@ func (d *Decision) bias() {
 		default:
 			c.tier = 0 // it stands where its health puts it
 		}
-		if d.Entry.kind.scales {
-			c.share *= c.factor
+		if scales {
+			c.share *= d.factor(c)
 		}
 	}
 }
 
 // reweigh changes the scores of a strategy that does not share by itself.
 func (d *Decision) reweigh(candidates []*Candidate) {
-	if !d.ruling.reweighted || d.Entry.kind.scales {
+	if d.ruling.reweighing == 0 || d.Entry.kind.scales {
 		return
 	}
 	for _, c := range candidates {
-		c.Score *= c.factor
+		c.Score *= d.factor(c)
 		c.key = c.Score
 	}
 	sortByKey(candidates)
+}
+
+// factor is what rules multiply a candidate's share or score by.
+func (d *Decision) factor(c *Candidate) float64 {
+	product := 1.
+	for reweighing := d.ruling.reweighing; reweighing != 0; reweighing &= reweighing - 1 {
+		product *= d.Entry.custom.rules[bits.TrailingZeros64(reweighing)].factors[c.ref]
+	}
+	return product
 }
 
 // preferredBy says which rule put a candidate first.

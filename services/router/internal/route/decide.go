@@ -2,7 +2,6 @@ package route
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
@@ -73,21 +72,13 @@ type Candidate struct {
 	// other is.
 	Degraded bool
 
-	rank rank   // candidates of a lower rank come first, whatever the strategy
-	tier uint16 // its place among those that a rule prefers, from 1; 0 for none
+	rank rank // candidates of a lower rank come first, whatever the strategy
 	// pickedBy and barredBy are the rules that prefer it and rule it out, from 1.
 	pickedBy, barredBy uint8
-	share              float64        // of its usual load; less than 1 while it comes back
-	factor             float64        // by which rules change its share or score
-	key                float64        // by which the strategy sorts: the greatest first
-	refused            capability.Set // what of Dropped the client asked for, and the route must allow to go
-}
-
-// Rejection is a candidate that a rule ruled out.
-type Rejection struct {
-	*Candidate
-	rule *rule
-	wait time.Duration // until it is asked again, if that is why
+	tier               uint16  // its place among those that a rule prefers, from 1; 0 for none
+	share              float64 // of its usual load; less than 1 while it comes back
+	key                float64 // by which the strategy sorts: the greatest first
+	broken             *rule   // what rules it out; nil if it may be asked
 }
 
 // Decision is what was decided. It can be used again for the next request.
@@ -99,7 +90,7 @@ type Decision struct {
 	// Order holds the candidates in the order in which they are tried.
 	Order []*Candidate
 	// Rejected holds the others.
-	Rejected []Rejection
+	Rejected []*Candidate
 	// Confidence says how clear the choice of the first was: 1 for a fixed
 	// order or a single candidate, else its share.
 	Confidence float64
@@ -108,6 +99,7 @@ type Decision struct {
 	Degraded bool
 
 	all      []Candidate  // what Order and Rejected point to
+	places   []*Candidate // their memory
 	found    []Deployment // what some of these point to
 	question Question
 	outcome  outcome
@@ -139,8 +131,8 @@ func (d *Decision) unexpressed(c *Candidate) []string {
 func (e *Entry) Candidates(q Question, d *Decision) {
 	d.Entry, d.Dialect, d.Confidence, d.question, d.outcome, d.ruling = e, q.Dialect, 0, q, outcome{}, ruling{}
 	n := len(e.deployments)
-	d.all, d.found = slices.Grow(d.all[:0], n), d.found[:0]
-	d.Order, d.Rejected = slices.Grow(d.Order[:0], n), slices.Grow(d.Rejected[:0], n)
+	d.all, d.places, d.found = zeros(d.all, n), zeros(d.places, 2*n), d.found[:0]
+	d.Order, d.Rejected = d.places[:0:n], d.places[n:n]
 	e.list(d)
 	if e.priced {
 		d.estimate()
@@ -153,13 +145,23 @@ func (e *Entry) Candidates(q Question, d *Decision) {
 	d.weed()
 }
 
+// zeros makes a list of n zero values, in the memory of another if that is
+// enough.
+func zeros[T any](memory []T, n int) []T {
+	if cap(memory) < n {
+		return make([]T, n)
+	}
+	memory = memory[:n]
+	clear(memory)
+	return memory
+}
+
 // list finds the deployments that may be asked, whatever the request needs.
 func (e *Entry) list(d *Decision) {
 	demanded := d.demands()
-	d.all = d.all[:len(e.deployments)]
 	for i := range d.all {
 		c := &d.all[i]
-		*c = Candidate{Deployment: e.deployment(i, d), Cost: -1, factor: 1}
+		c.Deployment, c.Cost = e.deployment(i, d), -1
 		if r := barred(c, &demanded); r != nil {
 			d.reject(c, r)
 			continue
@@ -186,8 +188,9 @@ func (d *Decision) fit() {
 	d.Order = kept
 }
 
-func (d *Decision) reject(c *Candidate, r *rule) {
-	d.Rejected = append(d.Rejected, Rejection{Candidate: c, rule: r})
+func (d *Decision) reject(c *Candidate, broken *rule) {
+	c.broken = broken
+	d.Rejected = append(d.Rejected, c)
 }
 
 // wants is what a request asks of a model, with what the route's defaults add.
@@ -237,7 +240,6 @@ func (c *Candidate) translate(w wants) {
 		c.Lacks |= capability.OutputLimit
 	}
 	c.Dropped = w.all.Lost(c.Lacks)
-	c.refused = c.Dropped.Parameters() & w.asked
 }
 
 // Err says why nobody may answer; nil if somebody may.
@@ -250,14 +252,14 @@ func (d *Decision) Err() error {
 	}
 	// The rule that came furthest says most: a target that lists the model but
 	// cannot read images explains more than one that does not list it.
-	last := &d.Rejected[0]
-	for i := range d.Rejected {
-		if d.Rejected[i].rule.weight > last.rule.weight {
-			last = &d.Rejected[i]
+	last := d.Rejected[0]
+	for _, c := range d.Rejected {
+		if c.broken.weight > last.broken.weight {
+			last = c
 		}
 	}
-	return errs.New(last.rule.failure, "no target can answer: %s", last.rule.reason(last, d)).
-		WithField(last.rule.field(last, d)).WithRetryAfter(d.comesBack())
+	return errs.New(last.broken.failure, "no target can answer: %s", last.broken.reason(last, d)).
+		WithField(last.broken.field(last, d)).WithRetryAfter(d.comesBack())
 }
 
 // Decide puts d's candidates into the order in which they are tried.
@@ -275,16 +277,15 @@ func (d *Decision) Explain() *routerv1.RouteDecision {
 		Route: d.Entry.Model, Strategy: d.Entry.Strategy, Confidence: d.Confidence,
 		Degraded: d.Degraded, Task: d.outcome.task.name, Advice: append(d.unanswered(), d.advice()...), Rules: d.Rules(),
 	}
-	for i := range d.Order {
-		c := d.Order[i].explain()
-		c.Reason = d.reason(i)
-		c.Dropped = d.Fields(d.Order[i])
-		out.Candidates = append(out.Candidates, c)
+	for i, c := range d.Order {
+		admitted := c.explain()
+		admitted.Reason, admitted.Dropped = d.reason(i), d.Fields(c)
+		out.Candidates = append(out.Candidates, admitted)
 	}
-	for i := range d.Rejected {
-		c := d.Rejected[i].explain()
-		c.Rejected, c.Reason = true, d.Rejected[i].rule.reason(&d.Rejected[i], d)
-		out.Candidates = append(out.Candidates, c)
+	for _, c := range d.Rejected {
+		rejected := c.explain()
+		rejected.Rejected, rejected.Reason = true, c.broken.reason(c, d)
+		out.Candidates = append(out.Candidates, rejected)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"slices"
 	"strings"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
@@ -19,52 +20,71 @@ import (
 
 var (
 	elsewhere = &rule{
-		reason: func(r *Rejection, d *Decision) string {
+		reason: func(c *Candidate, d *Decision) string {
 			demanded := d.demands()
-			place := demanded.unmetPlace(r.Candidate)
-			return "the target is not known to compute in " + place + ", which " + whose(place, demanded.places) + " demands"
+			place := demanded.unmetPlace(c)
+			return "the target is not known to compute in " + place + ", which " + whose(place, d.question.Caller.Residency, d.Entry.Residency) + " demands"
 		},
-		field:   func(_ *Rejection, d *Decision) string { return optionField(d, d.question.Residency, "residency") },
+		field:   func(_ *Candidate, d *Decision) string { return optionField(d, d.question.Residency, "residency") },
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
 		weight:  1,
 	}
 	contradicted = &rule{
-		reason: func(_ *Rejection, d *Decision) string {
+		reason: func(_ *Candidate, d *Decision) string {
 			bound := d.bound()
-			return "the request asks for " + d.question.Residency + ", but " + whose(bound, d.demands().places) + " demands " + bound +
+			return "the request asks for " + d.question.Residency + ", but " + whose(bound, d.question.Caller.Residency, d.Entry.Residency) + " demands " + bound +
 				": ask for " + bound + ", or for nothing"
 		},
-		field:   func(_ *Rejection, d *Decision) string { return optionField(d, d.question.Residency, "residency") },
+		field:   func(_ *Candidate, d *Decision) string { return optionField(d, d.question.Residency, "residency") },
 		failure: llmv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED,
 		weight:  2,
 	}
 	uncertified = &rule{
-		reason: func(r *Rejection, d *Decision) string {
+		reason: func(c *Candidate, d *Decision) string {
 			demanded := d.demands()
-			class := demanded.unmetClass(r.Candidate)
-			return "the target does not have the compliance class " + class + ", which " + whose(class, demanded.classes) + " demands"
+			class := demanded.unmetClass(c)
+			return "the target does not have the compliance class " + class + ", which " + whose(class, d.question.Caller.Compliance, d.Entry.Compliance) + " demands"
 		},
-		field:   func(_ *Rejection, d *Decision) string { return optionField(d, d.question.Compliance, "compliance") },
+		field:   func(_ *Candidate, d *Decision) string { return optionField(d, d.question.Compliance, "compliance") },
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
 		weight:  3,
 	}
 )
 
-// demands are the key's, the route's and the caller's; empty for none.
+// demands are what a candidate must meet, each but once.
 type demands struct {
-	places, classes [3]string
+	places, classes demand
 	opposed         bool // the caller's place is not that of the key or the route
 }
 
-func (e *Entry) demands(q *Question) demands {
+type demand struct {
+	of    [3]string
+	count int
+}
+
+func demanded(of ...string) (d demand) {
+	for _, wanted := range of {
+		if wanted != "" && !slices.Contains(d.all(), wanted) {
+			d.of[d.count] = wanted
+			d.count++
+		}
+	}
+	return d
+}
+
+func (d *demand) all() []string { return d.of[:d.count] }
+
+// first is the strongest; empty if there is none.
+func (d *demand) first() string { return d.of[0] }
+
+func (d *Decision) demands() demands {
+	q, e := &d.question, d.Entry
 	return demands{
-		places:  [3]string{q.Caller.Residency, e.Residency, q.Residency},
-		classes: [3]string{q.Caller.Compliance, e.Compliance, q.Compliance},
+		places:  demanded(q.Caller.Residency, e.Residency, q.Residency),
+		classes: demanded(q.Caller.Compliance, e.Compliance, q.Compliance),
 		opposed: opposed(q.Residency, q.Caller.Residency) || opposed(q.Residency, e.Residency),
 	}
 }
-
-func (d *Decision) demands() demands { return d.Entry.demands(&d.question) }
 
 // misplaced is the rule by which the candidate is where the request must not
 // go; nil if there is none.
@@ -85,8 +105,8 @@ func (d *demands) misplaced(c *Candidate) *rule {
 // unmetPlace is the first jurisdiction demanded that the candidate is not in;
 // empty for none.
 func (d *demands) unmetPlace(c *Candidate) string {
-	for _, place := range d.places {
-		if place != "" && !c.Target.WithinFrom(c.home, place, c.Model) {
+	for _, place := range d.places.all() {
+		if !c.Target.WithinFrom(c.home, place, c.Model) {
 			return place
 		}
 	}
@@ -96,8 +116,8 @@ func (d *demands) unmetPlace(c *Candidate) string {
 // unmetClass is the first class demanded that the candidate does not have; empty
 // for none.
 func (d *demands) unmetClass(c *Candidate) string {
-	for _, class := range d.classes {
-		if class != "" && !c.Target.Certified(class) {
+	for _, class := range d.classes.all() {
+		if !c.Target.Certified(class) {
 			return class
 		}
 	}
@@ -115,13 +135,15 @@ func (d *Decision) bound() string {
 }
 
 // whose says whose demand it is, of the key's, the route's and the request's.
-func whose(demand string, of [3]string) string {
-	for i, wanted := range of {
-		if wanted == demand {
-			return [...]string{"the key", "the route", "the request"}[i]
-		}
+func whose(demand, key, route string) string {
+	switch demand {
+	case key:
+		return "the key"
+	case route:
+		return "the route"
+	default:
+		return "the request"
 	}
-	return "the request"
 }
 
 // optionField is the client's parameter at fault: its option if it set one, as

@@ -11,53 +11,53 @@ import (
 
 // rule rules a candidate out.
 type rule struct {
-	reason func(r *Rejection, d *Decision) string
+	reason func(c *Candidate, d *Decision) string
 	// field is the client's parameter at fault.
-	field func(r *Rejection, d *Decision) string
+	field func(c *Candidate, d *Decision) string
 	// failure is the error if no candidate is left and this rule explains most:
 	// that is the one with the greatest weight, which looked furthest.
 	failure llmv1.ErrorReason
 	weight  int
 }
 
-func modelField(*Rejection, *Decision) string { return "model" }
+func modelField(*Candidate, *Decision) string { return "model" }
 
 // The rules, in the order in which they are asked; those of places and of the
 // operator stand in residency.go and custom_apply.go.
 var (
 	unlisted = &rule{
-		reason:  func(*Rejection, *Decision) string { return "the target does not list the model" },
+		reason:  func(*Candidate, *Decision) string { return "the target does not list the model" },
 		field:   modelField,
 		failure: llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND,
 	}
 	absent = &rule{
-		reason: func(r *Rejection, _ *Decision) string {
-			return "the target's region " + r.Target.Region + " does not offer the model"
+		reason: func(c *Candidate, _ *Decision) string {
+			return "the target's region " + c.Target.Region + " does not offer the model"
 		},
 		field:   modelField,
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
 	}
 	unable = &rule{
-		reason: func(r *Rejection, _ *Decision) string {
-			return "the target does not support " + r.Dropped.Content().String()
+		reason: func(c *Candidate, _ *Decision) string {
+			return "the target does not support " + c.Dropped.Content().String()
 		},
-		field:   func(r *Rejection, d *Decision) string { return capability.Field(d.Dialect, r.Dropped.First()) },
+		field:   func(c *Candidate, d *Decision) string { return capability.Field(d.Dialect, c.Dropped.First()) },
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
 		weight:  5,
 	}
 	untold = &rule{
-		reason: func(r *Rejection, d *Decision) string {
-			return "the target cannot be told " + strings.Join(d.refusedFields(r.Candidate), ", ")
+		reason: func(c *Candidate, d *Decision) string {
+			return "the target cannot be told " + strings.Join(d.refusedFields(c), ", ")
 		},
-		field:   func(r *Rejection, d *Decision) string { return d.refusedFields(r.Candidate)[0] },
+		field:   func(c *Candidate, d *Decision) string { return d.refusedFields(c)[0] },
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
 		weight:  6,
 	}
 	overlong = &rule{
-		reason: func(r *Rejection, _ *Decision) string {
-			return "larger context needed: the model reads at most " + strconv.FormatInt(r.Known.Context, 10) + " tokens"
+		reason: func(c *Candidate, _ *Decision) string {
+			return "larger context needed: the model reads at most " + strconv.FormatInt(c.Known.Context, 10) + " tokens"
 		},
-		field:   func(_ *Rejection, d *Decision) string { return capability.Field(d.Dialect, capability.Chat) },
+		field:   func(_ *Candidate, d *Decision) string { return capability.Field(d.Dialect, capability.Chat) },
 		failure: llmv1.ErrorReason_ERROR_REASON_CONTEXT_EXCEEDED,
 		weight:  7,
 	}
@@ -84,7 +84,7 @@ func objection(c *Candidate, d *Decision) *rule {
 	switch {
 	case c.Dropped.Content() != capability.None:
 		return unable
-	case !d.Entry.DropUnsupported && (c.refused != capability.None || anyRefused(d.unexpressed(c), d.Dialect)):
+	case !d.Entry.DropUnsupported && (d.refused(c) != capability.None || anyRefused(d.unexpressed(c), d.Dialect)):
 		return untold
 	case tooLong(c, &d.question):
 		return overlong
@@ -101,7 +101,16 @@ func (d *Decision) refusedFields(c *Candidate) []string {
 			fields = append(fields, path)
 		}
 	}
-	return capability.AppendFields(fields, d.Dialect, c.refused)
+	return capability.AppendFields(fields, d.Dialect, d.refused(c))
+}
+
+// refused are parameters that the client asked for, and that the route must
+// allow to go; a target that reads what the client wrote refuses by itself.
+func (d *Decision) refused(c *Candidate) capability.Set {
+	if c.Native {
+		return capability.None
+	}
+	return c.Dropped.Parameters() & d.question.Needs
 }
 
 func anyRefused(paths []string, dialect string) bool {

@@ -25,20 +25,20 @@ const healthWeight = 100
 // The rules about health, the last that are asked.
 var (
 	opened = &rule{
-		reason:  func(r *Rejection, _ *Decision) string { return "circuit open for another " + r.waits() },
-		field:   func(*Rejection, *Decision) string { return "" },
+		reason:  func(c *Candidate, d *Decision) string { return "circuit open for another " + d.waits(c) },
+		field:   func(*Candidate, *Decision) string { return "" },
 		failure: llmv1.ErrorReason_ERROR_REASON_OVERLOADED, weight: healthWeight,
 	}
 	cooling = &rule{
-		reason:  func(r *Rejection, _ *Decision) string { return "the target limits us for another " + r.waits() },
-		field:   func(*Rejection, *Decision) string { return "" },
+		reason:  func(c *Candidate, d *Decision) string { return "the target limits us for another " + d.waits(c) },
+		field:   func(*Candidate, *Decision) string { return "" },
 		failure: llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED, weight: healthWeight,
 	}
 	ejected = &rule{
-		reason: func(r *Rejection, _ *Decision) string {
-			return "ejected for another " + r.waits() + ": it does worse than the others"
+		reason: func(c *Candidate, d *Decision) string {
+			return "ejected for another " + d.waits(c) + ": it does worse than the others"
 		},
-		field:   func(*Rejection, *Decision) string { return "" },
+		field:   func(*Candidate, *Decision) string { return "" },
 		failure: llmv1.ErrorReason_ERROR_REASON_OVERLOADED, weight: healthWeight,
 	}
 )
@@ -58,11 +58,12 @@ func unhealthy(s health.State) *rule {
 }
 
 // waits is how long the candidate is not asked, in words.
-func (r *Rejection) waits() string {
-	if r.wait < 10*time.Second {
-		return fmt.Sprintf("%.1f s", r.wait.Seconds())
+func (d *Decision) waits(c *Candidate) string {
+	wait := c.wait(d.question.Time)
+	if wait < 10*time.Second {
+		return fmt.Sprintf("%.1f s", wait.Seconds())
 	}
-	return fmt.Sprintf("%.0f s", r.wait.Seconds())
+	return fmt.Sprintf("%.0f s", wait.Seconds())
 }
 
 // weed takes out the candidates that are not healthy. If none is left, the
@@ -95,7 +96,7 @@ func (d *Decision) weed() {
 			kept = append(kept, c)
 			continue
 		}
-		d.Rejected = append(d.Rejected, Rejection{Candidate: c, rule: broken, wait: c.wait(d.question.Time)})
+		d.reject(c, broken)
 	}
 	d.Order = kept
 	if len(kept) == 0 && len(d.Rejected) > others && d.Entry.WhenUnhealthy != whenRefuse {
@@ -112,9 +113,9 @@ func (c *Candidate) wait(now time.Time) time.Duration {
 // let a few of the requests in.
 func (d *Decision) takeBack(others int) {
 	d.Degraded = true
-	for _, r := range d.Rejected[others:] {
-		r.Degraded = true
-		d.Order = append(d.Order, r.Candidate)
+	for _, c := range d.Rejected[others:] {
+		c.Degraded, c.broken = true, nil
+		d.Order = append(d.Order, c)
 	}
 	d.Rejected = d.Rejected[:others]
 }
@@ -124,16 +125,14 @@ func (d *Decision) takeBack(others int) {
 func (d *Decision) Eligible() iter.Seq[*Candidate] {
 	return func(yield func(*Candidate) bool) {
 		for i := range d.all {
-			if c := &d.all[i]; d.eligible(c) && !yield(c) {
+			if c := &d.all[i]; c.eligible() && !yield(c) {
 				return
 			}
 		}
 	}
 }
 
-func (d *Decision) eligible(c *Candidate) bool {
-	return !slices.ContainsFunc(d.Rejected, func(r Rejection) bool { return r.Candidate == c && r.rule.weight != healthWeight })
-}
+func (c *Candidate) eligible() bool { return c.broken == nil || c.broken.weight == healthWeight }
 
 // soonest orders the candidates of a degraded decision: who comes back first is
 // tried first.
@@ -147,10 +146,10 @@ func (d *Decision) soonest() {
 
 // degradedReason says why a candidate is asked although it is not healthy.
 func (d *Decision) degradedReason(place int) string {
-	r := Rejection{Candidate: d.Order[place], wait: d.Order[place].wait(d.question.Time)}
+	c := d.Order[place]
 	why := ordinal(place)
-	if broken := unhealthy(r.monitor.State(d.question.Time)); broken != nil {
-		why = broken.reason(&r, d) + "; " + why
+	if broken := unhealthy(c.monitor.State(d.question.Time)); broken != nil {
+		why = broken.reason(c, d) + "; " + why
 	}
 	return "no target is healthy: " + why
 }
@@ -158,9 +157,11 @@ func (d *Decision) degradedReason(place int) string {
 // comesBack is when the first of those that are not healthy will be asked again.
 func (d *Decision) comesBack() time.Duration {
 	least := time.Duration(0)
-	for i := range d.Rejected {
-		if r := &d.Rejected[i]; r.rule.weight == healthWeight && (least == 0 || r.wait < least) {
-			least = max(r.wait, time.Second)
+	for _, c := range d.Rejected {
+		if c.broken.weight == healthWeight {
+			if wait := max(c.wait(d.question.Time), time.Second); least == 0 || wait < least {
+				least = wait
+			}
 		}
 	}
 	return least

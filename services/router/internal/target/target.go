@@ -72,9 +72,10 @@ func (t *Target) Passes(dialect string) bool {
 // MayOffer says whether the target's provider offers a model where the target
 // computes; true as long as the provider has not said so.
 func (t *Target) MayOffer(model string) bool {
-	if t.discoverer == nil {
-		return true
-	}
+	return t.discoverer == nil || t.offers(model)
+}
+
+func (t *Target) offers(model string) bool {
 	known, offered := t.discoverer.Offers(model)
 	return offered || !known
 }
