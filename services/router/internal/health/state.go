@@ -94,20 +94,27 @@ const leastShare = 0.1
 // Share is how much of its usual load the model gets, up to 1: less while it
 // comes back, and a tenth, so that nothing divides by zero, while it is away.
 func (m *Monitor) Share(now time.Time) float64 {
-	if m.State(now) != Closed {
-		return leastShare
+	_, share := m.Standing(now)
+	return share
+}
+
+// Standing is State and Share at once.
+func (m *Monitor) Standing(now time.Time) (State, float64) {
+	state := m.State(now)
+	if state != Closed {
+		return state, leastShare
 	}
 	// An ejection ends by itself; nobody may have looked since.
 	back := max(m.back.Load(), m.ejected.Load())
 	if back == 0 {
-		return 1
+		return state, 1
 	}
 	took := m.group.config.Load().SlowStart
 	passed := now.UnixNano() - back
 	if passed >= int64(took) {
-		return 1
+		return state, 1
 	}
-	return leastShare + (1-leastShare)*float64(max(passed, 0))/float64(took)
+	return state, leastShare + (1-leastShare)*float64(max(passed, 0))/float64(took)
 }
 
 // Rates are the shares of failures and of slow calls in the breaker's window,

@@ -32,7 +32,7 @@ func decide(ctx context.Context, r *request) error {
 			attribute.String("tollgate.route", r.decision.Entry.Model),
 			attribute.String("tollgate.route.strategy", r.decision.Entry.Strategy),
 			attribute.Int("tollgate.route.candidates", len(r.decision.Order)),
-			attribute.Int("tollgate.route.rejected", len(r.decision.Rejected)),
+			attribute.Int("tollgate.route.rejected", len(r.decision.Rejected())),
 			attribute.String("tollgate.route.chosen", r.decision.Order[0].Target.Name),
 			attribute.String("tollgate.route.reason", r.decision.Reason()),
 			attribute.Float64("tollgate.route.confidence", r.decision.Confidence))

@@ -190,7 +190,7 @@ func TestSetParametersAndTargets(t *testing.T) {
 	e, _ := table.Match("m")
 	var d Decision
 	e.Candidates(q, &d)
-	if len(d.Order) != 1 || !d.Order[0].Dropped.Has(capability.TopK) {
+	if len(d.Order) != 1 || !d.dropped(d.Order[0]).Has(capability.TopK) {
 		t.Errorf("a parameter that the target cannot be told: %+v", d.Order)
 	}
 }

@@ -59,8 +59,8 @@ type Caller struct {
 type Candidate struct {
 	*Deployment
 	// Lacks is what the conversation must be stripped of before the target is
-	// asked, and Dropped what the request loses by that.
-	Lacks, Dropped capability.Set
+	// asked.
+	Lacks capability.Set
 	// Cost is what the request is expected to cost there, nano-USD; -1 if that is
 	// not known.
 	Cost int64
@@ -89,8 +89,6 @@ type Decision struct {
 	Dialect string
 	// Order holds the candidates in the order in which they are tried.
 	Order []*Candidate
-	// Rejected holds the others.
-	Rejected []*Candidate
 	// Confidence says how clear the choice of the first was: 1 for a fixed
 	// order or a single candidate, else its share.
 	Confidence float64
@@ -98,8 +96,7 @@ type Decision struct {
 	// nevertheless.
 	Degraded bool
 
-	all      []Candidate  // what Order and Rejected point to
-	places   []*Candidate // their memory
+	all      []Candidate  // in the order of the configuration
 	found    []Deployment // what some of these point to
 	question Question
 	outcome  outcome
@@ -110,11 +107,26 @@ type Decision struct {
 // dialect; nil if it is told everything.
 func (d *Decision) Fields(c *Candidate) []string {
 	unexpressed := d.unexpressed(c)
-	if c.Dropped == capability.None && len(unexpressed) == 0 {
+	dropped := d.dropped(c)
+	if dropped == capability.None && len(unexpressed) == 0 {
 		return nil
 	}
-	fields := append(make([]string, 0, len(unexpressed)+c.Dropped.Len()), unexpressed...)
-	return capability.AppendFields(fields, d.Dialect, c.Dropped)
+	fields := append(make([]string, 0, len(unexpressed)+dropped.Len()), unexpressed...)
+	return capability.AppendFields(fields, d.Dialect, dropped)
+}
+
+// dropped is what a request loses by what a candidate lacks.
+func (d *Decision) dropped(c *Candidate) capability.Set { return c.loses(d.wants()) }
+
+// Rejected are the deployments that may not be asked.
+func (d *Decision) Rejected() []*Candidate {
+	var list []*Candidate
+	for i := range d.all {
+		if c := &d.all[i]; c.broken != nil {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // unexpressed is what of the client's request does not reach a candidate
@@ -131,8 +143,7 @@ func (d *Decision) unexpressed(c *Candidate) []string {
 func (e *Entry) Candidates(q Question, d *Decision) {
 	d.Entry, d.Dialect, d.Confidence, d.question, d.outcome, d.ruling = e, q.Dialect, 0, q, outcome{}, ruling{}
 	n := len(e.deployments)
-	d.all, d.places, d.found = zeros(d.all, n), zeros(d.places, 2*n), d.found[:0]
-	d.Order, d.Rejected = d.places[:0:n], d.places[n:n]
+	d.all, d.Order, d.found = zeros(d.all, n), zeros(d.Order, n)[:0], d.found[:0]
 	e.list(d)
 	if e.priced {
 		d.estimate()
@@ -162,35 +173,26 @@ func (e *Entry) list(d *Decision) {
 	for i := range d.all {
 		c := &d.all[i]
 		c.Deployment, c.Cost = e.deployment(i, d), -1
-		if r := barred(c, &demanded); r != nil {
-			d.reject(c, r)
-			continue
+		if c.broken = barred(c, &demanded); c.broken == nil {
+			d.Order = append(d.Order, c)
 		}
-		d.Order = append(d.Order, c)
 	}
 }
 
 // fit keeps those of the candidates that can do what the request needs.
 func (d *Decision) fit() {
-	want, kept := d.wants(), d.Order[:0]
+	w, kept := d.wants(), d.Order[:0]
 	for _, c := range d.Order {
 		if c.barredBy > 0 {
-			d.reject(c, forbidden)
+			c.broken = forbidden
 			continue
 		}
-		d.compare(c, want)
-		if r := objection(c, d); r != nil {
-			d.reject(c, r)
-			continue
+		d.compare(c, &w)
+		if c.broken = objection(c, c.loses(w), d); c.broken == nil {
+			kept = append(kept, c)
 		}
-		kept = append(kept, c)
 	}
 	d.Order = kept
-}
-
-func (d *Decision) reject(c *Candidate, broken *rule) {
-	c.broken = broken
-	d.Rejected = append(d.Rejected, c)
 }
 
 // wants is what a request asks of a model, with what the route's defaults add.
@@ -208,38 +210,35 @@ func (d *Decision) wants() wants {
 	return w
 }
 
-// compare looks at what a candidate would make of the request.
-func (d *Decision) compare(c *Candidate, w wants) {
+// compare looks at what a candidate lacks, and whether it reads what the client
+// wrote.
+func (d *Decision) compare(c *Candidate, w *wants) {
 	c.Lacks = c.Target.Lacks
 	if c.Known != nil {
 		c.Lacks |= c.Known.Lacks
 	}
-	if c.instructed && w.all.Has(capability.Chat) {
-		w.all |= capability.System
-	}
 	c.Native = !d.ruling.replaces && c.Target.Passes(d.Dialect)
 	if c.Native {
-		c.passOn(w)
-	} else {
-		c.translate(w)
+		return
 	}
-}
-
-// passOn is for a target that reads what the client wrote, and says itself what
-// it does not like: only what would make it misread the whole is checked, and
-// what the route adds.
-func (c *Candidate) passOn(w wants) {
-	lost := w.all.Lost(c.Lacks)
-	c.Dropped = lost.Content() | lost&^w.asked
-}
-
-// translate is for a target that gets the canonical form.
-func (c *Candidate) translate(w wants) {
 	c.Lacks |= c.Target.Wire
 	if c.Known != nil && c.Known.Output > 0 && w.output > c.Known.Output {
 		c.Lacks |= capability.OutputLimit
 	}
-	c.Dropped = w.all.Lost(c.Lacks)
+}
+
+// loses is what a request that wants something loses by what the candidate
+// lacks. One that reads what the client wrote says itself what it does not like:
+// only what would make it misread the whole counts, and what the route adds.
+func (c *Candidate) loses(w wants) capability.Set {
+	if c.instructed && w.all.Has(capability.Chat) {
+		w.all |= capability.System
+	}
+	lost := w.all.Lost(c.Lacks)
+	if c.Native {
+		return lost.Content() | lost&^w.asked
+	}
+	return lost
 }
 
 // Err says why nobody may answer; nil if somebody may.
@@ -247,16 +246,16 @@ func (d *Decision) Err() error {
 	if len(d.Order) > 0 {
 		return nil
 	}
-	if len(d.Rejected) == 0 {
-		return errs.New(llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND, "")
-	}
 	// The rule that came furthest says most: a target that lists the model but
 	// cannot read images explains more than one that does not list it.
-	last := d.Rejected[0]
-	for _, c := range d.Rejected {
-		if c.broken.weight > last.broken.weight {
+	var last *Candidate
+	for _, c := range d.Rejected() {
+		if last == nil || c.broken.weight > last.broken.weight {
 			last = c
 		}
+	}
+	if last == nil {
+		return errs.New(llmv1.ErrorReason_ERROR_REASON_MODEL_NOT_FOUND, "")
 	}
 	return errs.New(last.broken.failure, "no target can answer: %s", last.broken.reason(last, d)).
 		WithField(last.broken.field(last, d)).WithRetryAfter(d.comesBack())
@@ -282,7 +281,7 @@ func (d *Decision) Explain() *routerv1.RouteDecision {
 		admitted.Reason, admitted.Dropped = d.reason(i), d.Fields(c)
 		out.Candidates = append(out.Candidates, admitted)
 	}
-	for _, c := range d.Rejected {
+	for _, c := range d.Rejected() {
 		rejected := c.explain()
 		rejected.Rejected, rejected.Reason = true, c.broken.reason(c, d)
 		out.Candidates = append(out.Candidates, rejected)

@@ -142,9 +142,9 @@ func TestDecisionsAllocateLittle(t *testing.T) {
 			i++
 			return &d
 		}
-		if d := decide(); len(d.Order) < 5 || len(d.Rejected) < 5 || len(d.Rules()) < 4 || len(d.RuleFaults()) > 0 {
+		if d := decide(); len(d.Order) < 5 || len(d.Rejected()) < 5 || len(d.Rules()) < 4 || len(d.RuleFaults()) > 0 {
 			t.Fatalf("%d candidates, %d rejected, rules %v, faults %v: the decision is not worth measuring",
-				len(d.Order), len(d.Rejected), d.Rules(), d.RuleFaults())
+				len(d.Order), len(d.Rejected()), d.Rules(), d.RuleFaults())
 		}
 		if testing.Short() {
 			continue // the race detector lets pools forget, and runs with -short

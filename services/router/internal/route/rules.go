@@ -38,10 +38,10 @@ var (
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
 	}
 	unable = &rule{
-		reason: func(c *Candidate, _ *Decision) string {
-			return "the target does not support " + c.Dropped.Content().String()
+		reason: func(c *Candidate, d *Decision) string {
+			return "the target does not support " + d.dropped(c).Content().String()
 		},
-		field:   func(c *Candidate, d *Decision) string { return capability.Field(d.Dialect, c.Dropped.First()) },
+		field:   func(c *Candidate, d *Decision) string { return capability.Field(d.Dialect, d.dropped(c).First()) },
 		failure: llmv1.ErrorReason_ERROR_REASON_UNSUPPORTED,
 		weight:  5,
 	}
@@ -78,13 +78,13 @@ func barred(c *Candidate, demanded *demands) *rule {
 }
 
 // objection is the first rule by which a candidate that may be asked cannot do
-// what the request needs; nil if it can. The rules are called by name: through
+// what the request needs, of which something is lost; nil if it can. The rules are called by name: through
 // pointers in a table they would make every candidate escape to the heap.
-func objection(c *Candidate, d *Decision) *rule {
+func objection(c *Candidate, lost capability.Set, d *Decision) *rule {
 	switch {
-	case c.Dropped.Content() != capability.None:
+	case lost.Content() != capability.None:
 		return unable
-	case !d.Entry.DropUnsupported && (d.refused(c) != capability.None || anyRefused(d.unexpressed(c), d.Dialect)):
+	case !d.Entry.DropUnsupported && (d.refused(c, lost) != capability.None || anyRefused(d.unexpressed(c), d.Dialect)):
 		return untold
 	case tooLong(c, &d.question):
 		return overlong
@@ -101,16 +101,17 @@ func (d *Decision) refusedFields(c *Candidate) []string {
 			fields = append(fields, path)
 		}
 	}
-	return capability.AppendFields(fields, d.Dialect, d.refused(c))
+	return capability.AppendFields(fields, d.Dialect, d.refused(c, d.dropped(c)))
 }
 
-// refused are parameters that the client asked for, and that the route must
-// allow to go; a target that reads what the client wrote refuses by itself.
-func (d *Decision) refused(c *Candidate) capability.Set {
+// refused is what of something lost are parameters that the client asked for,
+// and that the route must allow to go; a target that reads what the client wrote
+// refuses by itself.
+func (d *Decision) refused(c *Candidate, lost capability.Set) capability.Set {
 	if c.Native {
 		return capability.None
 	}
-	return c.Dropped.Parameters() & d.question.Needs
+	return lost.Parameters() & d.question.Needs
 }
 
 func anyRefused(paths []string, dialect string) bool {

@@ -76,9 +76,9 @@ func (e *Entry) stand(d *Decision, commit bool) {
 
 // healthy is the rank and the share that a monitor stands for.
 func healthy(m *health.Monitor, now time.Time) (rank, float64) {
-	switch m.State(now) {
+	switch state, share := m.Standing(now); state {
 	case health.Closed:
-		return usual, m.Share(now)
+		return usual, share
 	case health.HalfOpen:
 		return probed, 1
 	default:

@@ -80,8 +80,8 @@ func TestEveryCandidateIsInTheOrder(t *testing.T) {
 					rt.Fatal("no reason")
 				}
 			}
-			for i := range s.d.Rejected {
-				seen[s.d.Rejected[i].ref] = true
+			for i := range s.d.Rejected() {
+				seen[s.d.Rejected()[i].ref] = true
 			}
 			if len(seen) != n {
 				rt.Fatalf("%d of %d targets are neither candidates nor rejected", n-len(seen), n)

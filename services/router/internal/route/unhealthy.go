@@ -86,21 +86,18 @@ func (d *Decision) weed() {
 	}
 	states = slices.Grow(states, len(peers))[:len(peers)]
 	health.Judge(peers, states, d.question.Time)
-	kept, others := d.Order[:0], len(d.Rejected)
+	kept := d.Order[:0]
 	for _, c := range d.Order {
-		var broken *rule
 		if c.monitor != nil {
-			broken, states = unhealthy(states[0]), states[1:]
+			c.broken, states = unhealthy(states[0]), states[1:]
 		}
-		if broken == nil {
+		if c.broken == nil {
 			kept = append(kept, c)
-			continue
 		}
-		d.reject(c, broken)
 	}
 	d.Order = kept
-	if len(kept) == 0 && len(d.Rejected) > others && d.Entry.WhenUnhealthy != whenRefuse {
-		d.takeBack(others)
+	if len(kept) == 0 && d.Entry.WhenUnhealthy != whenRefuse {
+		d.takeBack()
 	}
 }
 
@@ -111,13 +108,12 @@ func (c *Candidate) wait(now time.Time) time.Duration {
 
 // takeBack makes candidates of what was rejected for its health: the targets
 // let a few of the requests in.
-func (d *Decision) takeBack(others int) {
-	d.Degraded = true
-	for _, c := range d.Rejected[others:] {
+func (d *Decision) takeBack() {
+	for c := range d.Eligible() {
 		c.Degraded, c.broken = true, nil
 		d.Order = append(d.Order, c)
 	}
-	d.Rejected = d.Rejected[:others]
+	d.Degraded = len(d.Order) > 0
 }
 
 // Eligible lists the candidates whatever their health is, in the order of the
@@ -157,7 +153,7 @@ func (d *Decision) degradedReason(place int) string {
 // comesBack is when the first of those that are not healthy will be asked again.
 func (d *Decision) comesBack() time.Duration {
 	least := time.Duration(0)
-	for _, c := range d.Rejected {
+	for _, c := range d.Rejected() {
 		if c.broken.weight == healthWeight {
 			if wait := max(c.wait(d.question.Time), time.Second); least == 0 || wait < least {
 				least = wait

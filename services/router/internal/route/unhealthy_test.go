@@ -99,7 +99,7 @@ func TestWhenNobodyIsHealthy(t *testing.T) {
 	c := newClinic(t, 4, nil)
 	c.are(health.Cooling, health.Open, health.Open, health.Open)
 	var d Decision
-	if got := c.decide(&d); got != "t0 t1 t2 t3" || !d.Degraded || d.Err() != nil || len(d.Rejected) != 0 {
+	if got := c.decide(&d); got != "t0 t1 t2 t3" || !d.Degraded || d.Err() != nil || len(d.Rejected()) != 0 {
 		t.Fatalf("order %q, degraded %v, %v", got, d.Degraded, d.Err())
 	}
 	for i := range d.Order {
@@ -158,8 +158,8 @@ func TestOnlyTheUnhealthyComeBack(t *testing.T) {
 				t.Errorf("%s is eligible", candidate.Target.Name)
 			}
 		}
-		if len(d.Order) != 1 || d.Order[0].Target.Name != "open" || len(d.Rejected) != 1 || d.Rejected[0].Target.Name != "stranger" {
-			t.Errorf("order %v, rejected %v", d.Order, d.Rejected)
+		if len(d.Order) != 1 || d.Order[0].Target.Name != "open" || len(d.Rejected()) != 1 || d.Rejected()[0].Target.Name != "stranger" {
+			t.Errorf("order %v, rejected %v", d.Order, d.Rejected())
 		}
 	}
 }
@@ -228,8 +228,8 @@ func TestHealthNeverStarves(t *testing.T) {
 			}
 			seen[name] = true
 		}
-		if len(d.Order)+len(d.Rejected) != n {
-			rt.Fatalf("%d candidates and %d rejected of %d", len(d.Order), len(d.Rejected), n)
+		if len(d.Order)+len(d.Rejected()) != n {
+			rt.Fatalf("%d candidates and %d rejected of %d", len(d.Order), len(d.Rejected()), n)
 		}
 		for i, tg := range c.targets {
 			if tg.Monitors.Of("m").State(noon) == health.Closed && !seen[c.names[i]] {
