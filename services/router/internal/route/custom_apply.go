@@ -63,6 +63,9 @@ func (e *Entry) consult(d *Decision) {
 			break
 		}
 	}
+	if d.ruling.defaults != nil && d.ruling.defaults.MaxOutputTokens != e.Defaults.MaxOutputTokens {
+		d.price() // the answer is shorter or longer than was thought
+	}
 	if d.ruling.forced != nil {
 		d.ruling.replaces = d.ruling.forced.differ(d.question.Conversation.GetSampling())
 	}

@@ -145,13 +145,8 @@ func (e *Entry) Candidates(q Question, d *Decision) {
 	n := len(e.deployments)
 	d.all, d.Order, d.found = zeros(d.all, n), zeros(d.Order, n)[:0], d.found[:0]
 	e.list(d)
-	if e.priced {
-		d.estimate()
-	}
+	d.price()
 	e.consult(d)
-	if e.priced && d.ruling.defaults != nil {
-		d.estimate() // a rule may have limited the answer
-	}
 	d.fit()
 	d.weed()
 }
@@ -270,7 +265,7 @@ func (d *Decision) Foresee() { d.arrange(false) }
 // Explain writes the decision for people.
 func (d *Decision) Explain() *routerv1.RouteDecision {
 	if !d.Entry.priced {
-		d.estimate()
+		d.estimate(d.expected())
 	}
 	out := &routerv1.RouteDecision{
 		Route: d.Entry.Model, Strategy: d.Entry.Strategy, Confidence: d.Confidence,

@@ -51,9 +51,16 @@ func (d *Decision) expected() int64 {
 	return n
 }
 
-// estimate says of all candidates what the request is expected to cost there.
-func (d *Decision) estimate() {
-	output := d.expected()
+// price says what the request is expected to cost, if that is needed.
+func (d *Decision) price() {
+	if d.Entry.priced {
+		d.estimate(d.expected())
+	}
+}
+
+// estimate says of all candidates what the request costs there with so many
+// tokens of output.
+func (d *Decision) estimate(output int64) {
 	for _, c := range d.Order {
 		c.Cost = d.Entry.cost(c, d.question.Input, output)
 	}

@@ -30,6 +30,17 @@ func TestCostsAreExpectedAsTheyWere(t *testing.T) {
 	}
 }
 
+// A rule that limits the answer limits what it is expected to cost.
+func TestRulesLimitWhatIsExpected(t *testing.T) {
+	for _, strategy := range []string{priority, lowestCost} {
+		e := scene(t, Route{Strategy: strategy, Rules: parseRules(t, "rules: [{name: brief, set: {max_output_tokens: 10}}]")}, "abc")
+		_, d := decided(e, Question{Input: 100, Conversation: say("", "Hello")})
+		if got := d.Explain().GetCandidates()[0].GetLikelyCostNanousd(); got != 300+12*10 {
+			t.Errorf("%s: %d", strategy, got)
+		}
+	}
+}
+
 func TestLearnPricesLooksAgain(t *testing.T) {
 	e := scene(t, Route{Strategy: lowestCost}, "longest", "short")
 	slow := &slowPrices{}
