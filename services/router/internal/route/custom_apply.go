@@ -43,8 +43,8 @@ func (e *Entry) consult(d *Decision) {
 	if e.custom == nil || d.question.Time.IsZero() {
 		return // no rules, or a question about what there is, not about a request
 	}
-	facts := pool.Get().(*expr.Facts)
-	defer pool.Put(facts)
+	facts := factsPool.Get().(*expr.Facts)
+	defer factsPool.Put(facts)
 	d.state(facts)
 	for i := range e.custom.rules {
 		r := &e.custom.rules[i]
@@ -109,9 +109,9 @@ func (r *customRule) give(to *ruling) {
 	}
 }
 
-// pool keeps facts from one request for the next: they are of no use after the
+// factsPool keeps facts from one request for the next: they are of no use after the
 // rules, and each would cost an allocation.
-var pool = sync.Pool{New: func() any { return new(expr.Facts) }}
+var factsPool = sync.Pool{New: func() any { return new(expr.Facts) }}
 
 // state fills in what the rules may know of the request.
 func (d *Decision) state(f *expr.Facts) {
