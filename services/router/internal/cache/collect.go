@@ -11,47 +11,27 @@ import (
 )
 
 // Collector makes a whole answer of a stream, within bounds. It belongs to one
-// goroutine.
+// goroutine; a Flight lets others read from it.
 type Collector struct {
-	most       int
-	size       int
-	spoilt     bool
-	id, model  string
-	usage      *llmv1.Usage
-	candidates []*collected // by their index
-	pace       pace
+	most      int
+	id, model string
+	usage     *llmv1.Usage
+	page      *page // what is written on now; nil once it is spoilt
+	full      *page // the one before; nil if the answer is on one page
+	followed  bool  // somebody reads along: then what is too large goes on, on another page
+	pace      pace
 }
-
-// collected is one candidate.
-type collected struct {
-	parts  []*collectedPart // by their index; nil where none has come
-	finish llmv1.FinishReason
-	stop   string
-}
-
-// collectedPart is one part: its message without the text, which is gathered apart.
-type collectedPart struct {
-	part *llmv1.Part
-	text []byte
-}
-
-// Bounds of an answer: those of the dialects, and no more than a hostile
-// provider may make us allocate by naming a large index.
-const (
-	maxCandidates = 128
-	maxParts      = 1024
-)
 
 // NewCollector collects an answer of at most so many bytes, and how it was
 // paced if that is wanted.
 func NewCollector(most int, paced bool) *Collector {
-	return &Collector{most: most, pace: pace{off: !paced}}
+	return &Collector{most: most, page: &page{}, pace: pace{off: !paced}}
 }
 
 // Add takes note of a chunk. It keeps nothing of it.
 func (c *Collector) Add(chunk *stream.Chunk, now time.Time) {
 	for i := range chunk.Events {
-		if c.spoilt {
+		if c.page == nil {
 			return
 		}
 		c.event(&chunk.Events[i], now)
@@ -66,103 +46,72 @@ func (c *Collector) event(e *stream.Event, now time.Time) {
 		c.usage = proto.Clone(e.Tokens).(*llmv1.Usage)
 	case stream.Error:
 		c.spoil()
+	case stream.Notice:
+		if c.fits(e) {
+			c.page.notices = append(c.page.notices, stream.Event{
+				Kind: e.Kind, Candidate: e.Candidate, Index: e.Index, Guardrail: proto.Clone(e.Guardrail).(*llmv1.GuardrailNotice),
+			})
+		}
 	case stream.PartStart, stream.Text, stream.Thinking, stream.ToolArguments, stream.PartStop:
-		if p := c.part(e); p != nil {
-			p.add(e)
+		if c.fits(e) {
+			c.page.part(e).add(e)
 			c.pace.add(len(e.Delta), now)
 		}
 	case stream.Finish:
-		if one := c.candidate(e.Candidate); one != nil {
+		if c.fits(e) {
+			one := c.page.candidate(e.Candidate)
 			one.finish, one.stop = e.Reason, e.Stop
 		}
 	}
 }
 
-// spoil gives up: what was collected is freed.
-func (c *Collector) spoil() { *c = Collector{spoilt: true} }
-
-func (c *Collector) candidate(index int32) *collected {
-	if index < 0 || index >= maxCandidates {
+// fits makes room for an event, and says whether there is any. What is too large
+// is spoilt; if it is followed it goes on, on another page.
+func (c *Collector) fits(e *stream.Event) bool {
+	if e.Candidate < 0 || e.Candidate >= maxCandidates || e.Index < 0 || e.Index >= maxParts {
 		c.spoil()
-		return nil
+		return false
 	}
-	for int(index) >= len(c.candidates) {
-		c.candidates = append(c.candidates, &collected{})
-	}
-	return c.candidates[index]
-}
-
-// part finds or makes the part that an event is about, and counts its bytes;
-// nil if that is too much.
-func (c *Collector) part(e *stream.Event) *collectedPart {
-	c.size += len(e.Delta) + len(e.Signature) + proto.Size(e.Part)
-	for _, citation := range e.Citations {
-		c.size += proto.Size(citation)
-	}
-	one := c.candidate(e.Candidate)
-	if one == nil || c.size > c.most || e.Index < 0 || e.Index >= maxParts {
+	size := sizeOf(e)
+	switch {
+	case c.page.size+size <= c.most:
+	case c.followed:
+		c.turn()
+	default:
 		c.spoil()
-		return nil
+		return false
 	}
-	for int(e.Index) >= len(one.parts) {
-		one.parts = append(one.parts, nil)
-	}
-	if one.parts[e.Index] == nil {
-		one.parts[e.Index] = &collectedPart{}
-	}
-	return one.parts[e.Index]
+	c.page.size += size
+	return true
 }
 
-func (p *collectedPart) add(e *stream.Event) {
-	switch e.Kind {
-	case stream.PartStart:
-		p.part = proto.Clone(e.Part).(*llmv1.Part)
-	case stream.PartStop:
-		p.stop(e)
-	default:
-		p.begin(e.Kind)
-		p.text = append(p.text, e.Delta...)
+// turn begins another page. Whoever has not read the one before the full one
+// by now is too far behind.
+func (c *Collector) turn() {
+	if c.full != nil {
+		c.full.lost = true
 	}
+	next := &page{}
+	c.page.next = next
+	c.full, c.page = c.page, next
 }
 
-// begin makes a part that was not announced, as a text need not be.
-func (p *collectedPart) begin(k stream.Kind) {
-	if p.part.GetContent() != nil {
-		return
-	}
-	p.part = &llmv1.Part{}
-	switch k {
-	case stream.Thinking:
-		p.part.Content = &llmv1.Part_Thinking{Thinking: &llmv1.Thinking{}}
-	case stream.ToolArguments:
-		p.part.Content = &llmv1.Part_ToolCall{ToolCall: &llmv1.ToolCall{}}
-	default:
-		p.part.Content = &llmv1.Part_Text{Text: &llmv1.Text{}}
-	}
+// spoil gives up: what was collected is freed, and lost to those who follow.
+func (c *Collector) spoil() {
+	c.page.lost = true
+	*c = Collector{followed: c.followed}
 }
 
-func (p *collectedPart) stop(e *stream.Event) {
-	switch content := p.part.GetContent().(type) {
-	case *llmv1.Part_Text:
-		content.Text.Citations = append(content.Text.Citations, e.Citations...)
-	case *llmv1.Part_Thinking:
-		if e.Signature != "" {
-			content.Thinking.Signature = e.Signature
-		}
-	case *llmv1.Part_ToolCall:
-		if e.Signature != "" {
-			content.ToolCall.Signature = e.Signature
-		}
-	}
-}
+// whole says whether all that came is there.
+func (c *Collector) whole() bool { return c.page != nil && c.full == nil }
 
 // Completion is the whole answer; nil if it is not whole, or was too large.
 func (c *Collector) Completion() *llmv1.Completion {
-	if c.spoilt || len(c.candidates) == 0 {
+	if !c.whole() || len(c.page.candidates) == 0 {
 		return nil
 	}
 	out := &llmv1.Completion{Id: c.id, Model: c.model, Usage: c.usage}
-	for i, one := range c.candidates {
+	for i, one := range c.page.candidates {
 		if one.finish == llmv1.FinishReason_FINISH_REASON_UNSPECIFIED {
 			return nil
 		}
@@ -177,27 +126,6 @@ func (c *Collector) Completion() *llmv1.Completion {
 		})
 	}
 	return out
-}
-
-// whole is the part with its text; nil if there is nothing in it.
-func (p *collectedPart) whole() *llmv1.Part {
-	if p == nil {
-		return nil
-	}
-	switch content := p.part.GetContent().(type) {
-	case *llmv1.Part_Text:
-		content.Text.Text += string(p.text)
-		if content.Text.GetText() == "" && len(content.Text.GetCitations()) == 0 {
-			return nil
-		}
-	case *llmv1.Part_Thinking:
-		content.Thinking.Text += string(p.text)
-	case *llmv1.Part_ToolCall:
-		content.ToolCall.Arguments += string(p.text)
-	case nil:
-		return nil
-	}
-	return p.part
 }
 
 // Beats are how it was paced.

@@ -105,6 +105,17 @@ func (c *Chunk) IsContent() bool {
 	return false
 }
 
+// Opens says whether a client is told of the answer with this chunk, if it was
+// not before: it has content, or ends a candidate.
+func (c *Chunk) Opens() bool {
+	for i := range c.Events {
+		if e := &c.Events[i]; e.Kind == Finish || e.IsContent() {
+			return true
+		}
+	}
+	return false
+}
+
 // Clone copies the chunk, so that it outlives the reader's next Next.
 func (c *Chunk) Clone() *Chunk {
 	out := *c
