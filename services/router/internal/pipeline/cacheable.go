@@ -25,7 +25,7 @@ type uses struct {
 	wait, ttl            time.Duration
 	maxBytes             int
 	paced                bool
-	tools, truncated     bool
+	terms                cache.Terms
 }
 
 // Versioner says which revision of a policy is in force. A Checker may be one:
@@ -56,7 +56,7 @@ func (r *request) newLookup(ctx context.Context, give func(context.Context, *req
 func (r *request) usesOf(c *route.Cache) uses {
 	u := uses{
 		flights: c.SingleFlight, wait: c.Wait.Std(), ttl: c.TTL.Std(), maxBytes: int(c.MaxBytes.Int64()),
-		paced: c.Replay == route.ReplayPaced, tools: c.Tools, truncated: c.Truncated, began: time.Now(),
+		paced: c.Replay == route.ReplayPaced, terms: cache.Terms{Tools: c.Tools, Truncated: c.Truncated}, began: time.Now(),
 	}
 	control := r.options.GetCache()
 	switch control.GetMode() {
@@ -173,31 +173,6 @@ func less(c *llmv1.Conversation, config *route.Cache) *llmv1.Conversation {
 		out.EndUser = ""
 	}
 	return out
-}
-
-// keeps says whether an answer may be kept.
-func (u *uses) keeps(c *llmv1.Completion) bool {
-	if len(c.GetCandidates()) == 0 {
-		return false
-	}
-	for _, one := range c.GetCandidates() {
-		for _, p := range one.GetMessage().GetParts() {
-			if p.GetToolCall() != nil && !u.tools {
-				return false
-			}
-		}
-		switch one.GetFinishReason() {
-		case llmv1.FinishReason_FINISH_REASON_STOP:
-		case llmv1.FinishReason_FINISH_REASON_TOOL_CALLS: // the parts decide
-		case llmv1.FinishReason_FINISH_REASON_LENGTH:
-			if !u.truncated {
-				return false
-			}
-		default:
-			return false
-		}
-	}
-	return true
 }
 
 // since is what guardrails found after the first look, which had the counts.

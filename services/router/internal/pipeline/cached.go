@@ -31,10 +31,6 @@ type CacheCounter interface {
 	Count(ctx context.Context, result string, saved *llmv1.Usage)
 }
 
-// maxTurns is how many requests in a row may fail for those that wait for them;
-// then each asks on its own rather than one after the other.
-const maxTurns = 3
-
 // cached makes one stage of those that get an answer: they run only if no kept
 // answer does. give hands a kept answer out.
 func cached(give func(context.Context, *request, *cache.Entry) error, ask ...stage) stage {
@@ -81,47 +77,12 @@ func (l *lookup) run(ctx context.Context) error {
 		if leads {
 			return l.lead(ctx, flight)
 		}
-		end, err := flight.Wait(ctx, l.uses.wait)
-		switch {
-		case err != nil:
-			return err
-		case end.Kept != nil:
-			return l.share(ctx, end)
-		case !end.Again:
-			_, err := l.fetch(ctx)
+		if answered, err := l.join(ctx, flight); answered || err != nil {
 			return err
 		}
 	}
 	_, err := l.fetch(ctx)
 	return err
-}
-
-// lead asks for those that wait as well. Whatever ends it, they learn of it: if
-// it fails, or its client goes away, one of them takes its place.
-func (l *lookup) lead(ctx context.Context, flight *cache.Flight) error {
-	defer flight.Land(cache.Landing{Again: true}) // counts if nothing else has landed it
-	if given, err := l.find(ctx, flight); given || err != nil {
-		return err
-	}
-	kept, err := l.fetch(ctx)
-	if err == nil {
-		flight.Land(cache.Landing{Kept: kept})
-	}
-	return err
-}
-
-// share gives out what another request was waiting for already.
-func (l *lookup) share(ctx context.Context, end cache.Landing) error {
-	state := observe.CacheShared
-	if end.Found {
-		state = observe.CacheHit
-	}
-	entry, err := end.Kept.Entry()
-	if err != nil {
-		_, err := l.fetch(ctx)
-		return err
-	}
-	return l.hand(ctx, state, entry)
 }
 
 // find looks the question up, and says whether it gave the answer out. The
@@ -159,13 +120,21 @@ func (l *lookup) look(ctx context.Context) (*cache.Kept, *cache.Entry) {
 	return kept, entry
 }
 
-// hand writes the record of a kept answer, which gives the hold back, and gives
-// the answer out under an id of its own.
+// hand gives a kept answer out, under an id of its own.
 func (l *lookup) hand(ctx context.Context, state string, e *cache.Entry) error {
+	if err := l.record(ctx, state, e); err != nil {
+		return err
+	}
+	e.Completion.Id, e.Completion.CreateTime = l.r.id, timestamppb.New(time.Now())
+	return l.give(ctx, l.r, e)
+}
+
+// record writes the record of an answer for which nobody was asked, which gives
+// the hold back.
+func (l *lookup) record(ctx context.Context, state string, e *cache.Entry) error {
 	r := l.r
-	now := time.Now()
 	err := settling.RecordCached(ctx, r.pipeline.peers.Recorder, r.accounts(), settling.Cached{
-		Model: e.Model, Used: e.Used, StartTime: l.uses.began, Duration: now.Sub(l.uses.began), Streamed: r.sink != nil,
+		Model: e.Model, Used: e.Used, StartTime: l.uses.began, Duration: time.Since(l.uses.began), Streamed: r.sink != nil,
 	})
 	if err != nil {
 		return err
@@ -174,59 +143,70 @@ func (l *lookup) hand(ctx context.Context, state string, e *cache.Entry) error {
 	for _, n := range e.Notices {
 		r.addNotices(n.GetPolicy(), n.GetCheck(), n.GetAction(), n.GetCount())
 	}
-	e.Completion.Id, e.Completion.CreateTime = r.id, timestamppb.New(now)
-	return l.give(ctx, r, e)
+	return nil
 }
 
 // fetch asks a target, and keeps its answer if it may be kept.
-func (l *lookup) fetch(ctx context.Context) (*cache.Kept, error) {
+func (l *lookup) fetch(ctx context.Context) (cache.Landing, error) {
 	r := l.r
 	r.cache = observe.CacheMiss
 	if !l.uses.write {
-		return nil, r.through(ctx, l.ask)
+		return cache.Landing{}, r.through(ctx, l.ask)
 	}
 	counts := make([]int32, len(r.notices))
 	for i, n := range r.notices {
 		counts[i] = n.GetCount()
 	}
-	if r.sink != nil {
-		r.collector = cache.NewCollector(l.uses.maxBytes, l.uses.paced)
+	if r.sink != nil && r.flight == nil {
+		r.collector = l.newCollector()
 	}
 	if err := r.through(ctx, l.ask); err != nil {
-		return nil, err
+		return cache.Landing{Again: true, Err: err}, err
 	}
-	kept := l.keep(since(r.notices, counts))
-	if kept == nil {
-		return nil, nil
+	e := l.entry(since(r.notices, counts))
+	kept := l.keep(e)
+	if kept != nil {
+		l.store(ctx, kept)
 	}
-	ctx, span := telemetry.Start(ctx, "router.cache_store")
-	span.SetAttributes(attribute.Int("tollgate.cache.bytes", kept.Size()))
-	if err := r.pipeline.peers.Cache.Store(ctx, l.question, kept, l.uses.ttl); err != nil {
-		span.AddEvent("the answer could not be kept")
-		r.pipeline.log.DebugContext(ctx, "keep answer", slog.String("request_id", r.id), slog.Any("error", err))
-	}
-	telemetry.End(span, nil)
-	return kept, nil
+	return cache.Landing{Kept: kept, Entry: e}, nil
 }
 
-// keep writes the answer down; nil if it is not to be kept.
-func (l *lookup) keep(notices []*llmv1.GuardrailNotice) *cache.Kept {
-	r := l.r
-	completion := r.completion()
-	if completion == nil || r.lax || !l.uses.keeps(completion) {
-		return nil
+func (l *lookup) newCollector() *cache.Collector {
+	return cache.NewCollector(l.uses.maxBytes, l.uses.paced)
+}
+
+func (l *lookup) store(ctx context.Context, kept *cache.Kept) {
+	ctx, span := telemetry.Start(ctx, "router.cache_store")
+	defer telemetry.End(span, nil)
+	span.SetAttributes(attribute.Int("tollgate.cache.bytes", kept.Size()))
+	if err := l.r.pipeline.peers.Cache.Store(ctx, l.question, kept, l.uses.ttl); err != nil {
+		span.AddEvent("the answer could not be kept")
+		l.r.pipeline.log.DebugContext(ctx, "keep answer", slog.String("request_id", l.r.id), slog.Any("error", err))
 	}
+}
+
+// entry is what is known of the answer.
+func (l *lookup) entry(notices []*llmv1.GuardrailNotice) *cache.Entry {
+	r := l.r
 	e := &cache.Entry{
-		Completion: completion, Model: settling.Priced(&r.attempt.Candidate), Target: r.attempt.Candidate.Target.Name,
+		Completion: r.completion(), Model: settling.Priced(&r.attempt.Candidate), Target: r.attempt.Candidate.Target.Name,
 		Used: &llmv1.Usage{}, Notices: notices, Stored: time.Now(),
 	}
-	if reported := completion.GetUsage(); reported != nil {
+	if reported := e.Completion.GetUsage(); reported != nil {
 		e.Used = reported
 	} else if spent := r.ledger.Spent(); len(spent) > 0 {
 		e.Used = spent[len(spent)-1].Usage
 	}
-	if r.collector != nil {
-		e.Beats = r.collector.Beats()
+	return e
+}
+
+// keep writes the answer down; nil if it is not to be kept.
+func (l *lookup) keep(e *cache.Entry) *cache.Kept {
+	if e.Completion == nil || l.r.lax || !l.uses.terms.Keep(e.Completion) {
+		return nil
+	}
+	if l.r.collector != nil {
+		e.Beats = l.r.collector.Beats()
 	}
 	kept, err := cache.Keep(l.question, e)
 	if err != nil || kept.Size() > l.uses.maxBytes {

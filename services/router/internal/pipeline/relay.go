@@ -118,24 +118,49 @@ func scanError(ctx context.Context, err error) error {
 func (r *request) deliver(c *stream.Chunk) error {
 	if !r.opened {
 		r.name(c)
-		if !c.IsContent() && !finishes(c) {
-			r.collect(c)
-			r.pending = append(r.pending, c.Clone())
-			return nil
-		}
+	}
+	r.collect(c)
+	switch {
+	case r.gone != nil: // the others go on
+		return nil
+	case !r.opened && !c.Opens():
+		r.pending = append(r.pending, c.Clone())
+		return nil
+	}
+	return r.outlive(r.write(c))
+}
+
+func (r *request) write(c *stream.Chunk) error {
+	if !r.opened {
 		if err := r.openSink(); err != nil {
 			return err
 		}
 	}
-	r.collect(c)
 	return clientGone(r.sink.WriteChunk(c))
 }
 
-// collect takes note of what the client is told, for the cache.
+// collect takes note of what the client is told, for the cache and for those who
+// follow. What passed unchecked nobody else gets.
 func (r *request) collect(c *stream.Chunk) {
-	if r.collector != nil {
+	switch {
+	case r.flight != nil:
+		if r.lax {
+			r.flight.Close()
+		}
+		r.flight.Add(c, time.Now())
+	case r.collector != nil:
 		r.collector.Add(c, time.Now())
 	}
+}
+
+// outlive deals with a client that is gone: if others follow its answer the
+// request goes on for them.
+func (r *request) outlive(err error) error {
+	if err == nil || r.flight == nil || !r.flight.Leave() {
+		return err
+	}
+	r.gone, r.pending = err, nil
+	return nil
 }
 
 // name gives an answer an id whose provider gives it none; clients look for it.
@@ -145,15 +170,6 @@ func (r *request) name(c *stream.Chunk) {
 			e.ID = r.id
 		}
 	}
-}
-
-func finishes(c *stream.Chunk) bool {
-	for i := range c.Events {
-		if c.Events[i].Kind == stream.Finish {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *request) openSink() error {

@@ -31,6 +31,7 @@ type request struct {
 	principal *auth.Principal
 	model     string // as the client names it
 	options   *routerv1.RequestOptions
+	deadline  time.Time
 	cancel    context.CancelFunc
 	watch     *watch // nil unless a drill runs
 
@@ -57,6 +58,8 @@ type request struct {
 	stream      *attempt.Stream  // open
 	answer      *provider.Answer // ask, or what the cache gave
 	collector   *cache.Collector // cached: what a stream amounts to, if it may be kept
+	flight      *cache.Flight    // lead: those who follow the stream
+	gone        error            // deliver: the client is, and the request goes on for them
 	cache       string           // cached: what the cache did
 	lax         bool             // passed with less than the usual care
 	notices     []*llmv1.GuardrailNotice
@@ -97,7 +100,8 @@ func (p *Pipeline) enter(ctx context.Context, r *request, id string) (*request, 
 	if r.id == "" {
 		r.id = NewRequestID()
 	}
-	ctx, r.cancel = context.WithTimeout(ctx, p.options.RequestTimeout)
+	r.deadline = time.Now().Add(p.options.RequestTimeout)
+	ctx, r.cancel = context.WithDeadline(ctx, r.deadline)
 	return r, ctx
 }
 
