@@ -25,8 +25,8 @@ type Cache struct {
 	// Tools keeps answers that call tools, Truncated those that reached their limit.
 	Tools     bool `yaml:"tools"`
 	Truncated bool `yaml:"truncated"`
-	// SingleFlight lets a request wait for an identical one that is under way,
-	// and Wait bounds for how long.
+	// SingleFlight lets a request share the answer of an identical one that is
+	// under way, and Wait bounds for how long it waits for the first of it.
 	SingleFlight bool            `yaml:"single_flight"`
 	Wait         config.Duration `yaml:"wait"`
 	// Ignore names what two requests may differ in and still get the same answer:
