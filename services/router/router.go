@@ -56,7 +56,8 @@ type Service struct {
 	drills   *drill.Drills
 	spool    *spool.Spool
 	rates    *rates.Cache
-	quotas   *quota.Book
+	quotas   *quota.Book     // of targets
+	keys     *quota.Book     // of keys
 	replica  *valkey.Replica // nil if this router shares nothing
 	keeper   openai.Keeper   // nil if no responses are kept
 	circuits *observe.Circuits
@@ -130,7 +131,7 @@ func (s *Service) start(cfg Config, deps Dependencies) (err error) {
 		Backoff: cfg.Attempts.Backoff.Std(), MaxBackoff: cfg.Attempts.MaxBackoff.Std(),
 		MaxRetryAfter: cfg.Attempts.MaxRetryAfter.Std(), MaxAttempts: cfg.Attempts.Max,
 	}, deps.Log, metrics)
-	s.pipeline = pipeline.New(world, peers, limit.New(cfg.Limits.Keys, time.Now), runner, deps.Log, cfg.options())
+	s.pipeline = pipeline.New(world, peers, limit.New(s.keys, cfg.Limits.Keys), runner, deps.Log, cfg.options())
 	s.circuits.Watch(s.watched)
 	s.server = server.New(s.pipeline, s.pipeline).WithDrills(s.drills)
 	if s.replica != nil {

@@ -14,7 +14,7 @@ import (
 // replica.Start.
 func (s *Service) share(cfg valkey.Config, deps Dependencies) (recall.Client, error) {
 	if cfg.Addr == "" {
-		s.quotas = quota.New(time.Now)
+		s.quotas, s.keys = quota.New(time.Now), quota.New(time.Now)
 		return nil, nil
 	}
 	client, err := valkey.Open(cfg, deps.Log, deps.Telemetry.Meter())
@@ -22,7 +22,7 @@ func (s *Service) share(cfg valkey.Config, deps Dependencies) (recall.Client, er
 		return nil, err
 	}
 	s.replica = valkey.Join(client, s.follow, deps.Log)
-	s.quotas = s.replica.Book()
+	s.quotas, s.keys = s.replica.Book(), s.replica.Keys()
 	return client, nil
 }
 

@@ -82,9 +82,9 @@ func caller(p *auth.Principal) route.Caller {
 }
 
 // reserve estimates the request and takes it from the key's rates.
-func reserve(_ context.Context, r *request) error {
+func reserve(ctx context.Context, r *request) error {
 	r.estimate = r.estimated()
-	reservation, err := r.pipeline.limiter.Reserve(r.principal, r.estimate.Worst())
+	reservation, err := r.pipeline.limiter.Reserve(ctx, r.principal, r.estimate.Worst())
 	r.reservation = reservation
 	return err
 }

@@ -30,8 +30,9 @@ func (p *Pipeline) CountTokens(ctx context.Context, call *Call) (*Count, error) 
 }
 
 // admitOne takes a request, but no tokens, from the key's rates.
-func admitOne(_ context.Context, r *request) error {
-	_, err := r.pipeline.limiter.Reserve(r.principal, 0)
+func admitOne(ctx context.Context, r *request) error {
+	reservation, err := r.pipeline.limiter.Reserve(ctx, r.principal, 0)
+	reservation.Settle(0)
 	return err
 }
 

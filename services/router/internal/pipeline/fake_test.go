@@ -25,6 +25,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/observe"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/quota"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
 	"github.com/tollgate/tollgate/services/router/internal/target"
@@ -90,7 +91,7 @@ func (w *world) pipeline() *Pipeline {
 	log := slog.New(slog.DiscardHandler)
 	return New(&World{Targets: targets, Routes: table}, Peers{
 		Holder: w.holder, Pricer: w.pricer, Recorder: w.recorder, Checker: w.checker, Scanner: w.scanner, Enricher: w.enricher, Cache: w.cache,
-	}, limit.New(100, time.Now), attempt.NewRunner(attempt.Policy{MaxAttempts: 10}, log, metrics), log, w.options)
+	}, limit.New(quota.New(time.Now), 100), attempt.NewRunner(attempt.Policy{MaxAttempts: 10}, log, metrics), log, w.options)
 }
 
 func (w *world) call(text string) *Call {

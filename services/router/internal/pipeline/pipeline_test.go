@@ -146,7 +146,7 @@ func TestRateLimitIsSettled(t *testing.T) {
 			t.Fatalf("request %d: %v", i, err)
 		}
 	}
-	w.principal.Limits.RequestsPerMinute = 1
+	w.principal.Key, w.principal.Limits.RequestsPerMinute = "another", 1
 	for i := range 2 {
 		call := w.call("hello")
 		call.RequestID = strings.Repeat("s", i+1)

@@ -15,8 +15,8 @@ import (
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/router/internal/attempt"
 	"github.com/tollgate/tollgate/services/router/internal/cache"
-	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/quota"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	settling "github.com/tollgate/tollgate/services/router/internal/settle"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
@@ -46,7 +46,7 @@ type request struct {
 	enriches    bool              // authorise
 	estimate    tokens.Estimate   // reserve
 	began       time.Time         // queue: when it got its place; zero without one
-	reservation limit.Reservation // reserve
+	reservation quota.Reservation // reserve
 	scopes      *billingv1.Scopes // hold
 	hold        string            // hold
 	revisions   map[int]string    // guardInput

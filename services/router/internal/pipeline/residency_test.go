@@ -21,6 +21,7 @@ import (
 	"github.com/tollgate/tollgate/services/router/internal/limit"
 	"github.com/tollgate/tollgate/services/router/internal/observe"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
+	"github.com/tollgate/tollgate/services/router/internal/quota"
 	"github.com/tollgate/tollgate/services/router/internal/route"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
 	"github.com/tollgate/tollgate/services/router/internal/target"
@@ -211,7 +212,7 @@ func TestDataNeverLeavesWhatIsDemanded(t *testing.T) {
 		w := newWorld(t)
 		w.recorder.t = t
 		p := New(&World{Targets: s.targets, Routes: table}, Peers{Holder: w.holder, Pricer: w.pricer, Recorder: w.recorder},
-			limit.New(100, time.Now), attempt.NewRunner(attempt.Policy{MaxAttempts: 8}, log, metrics), log, w.options)
+			limit.New(quota.New(time.Now), 100), attempt.NewRunner(attempt.Policy{MaxAttempts: 8}, log, metrics), log, w.options)
 		for n := range rapid.IntRange(10, 40).Draw(rt, "requests") {
 			places := []string{"", "", "eu", "eu", "us", "ch"}
 			principal := *w.principal

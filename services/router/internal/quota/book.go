@@ -1,9 +1,10 @@
 // Package quota holds targets to the requests and tokens a minute that their
-// providers grant: in this process, or shared by all replicas of the router.
+// providers grant, and keys to their rates: in this process, or shared by all
+// replicas of the router.
 //
 // What was granted is counted by the second, and counts for a minute: no
-// minute, wherever it begins, holds more than the limit. An attempt reserves
-// one request and the most tokens that it may use, and settles what it used.
+// minute, wherever it begins, holds more than the limit. Who asks reserves one request
+// and the most tokens that it may use, and settles what it used.
 //
 // While replicas share a store, it decides, on its own clock. While it is away,
 // each replica decides alone: what all were granted before still counts, and
@@ -26,7 +27,7 @@ import (
 // store went away.
 const patience = 10 * time.Second
 
-// Book holds the gates of all targets. It is safe for concurrent use.
+// Book holds the gates of all targets, or of guests. It is safe for concurrent use.
 type Book struct {
 	now    func() time.Time
 	shared Shared
@@ -36,6 +37,9 @@ type Book struct {
 	offset atomic.Int64 // how far the store's clock is ahead, in nanoseconds
 	state  atomic.Pointer[state]
 	kick   chan struct{}
+
+	muChanges sync.Mutex
+	changes   map[*Gate]bool // what is to be flushed
 
 	mu    sync.Mutex // state and gates change under it
 	gates map[string]*Gate
@@ -59,7 +63,7 @@ func New(now func() time.Time) *Book { return NewShared(nil, 1, now) }
 // NewShared makes a book for one of some replicas. Until the store has been
 // reached they are taken to be as many as given.
 func NewShared(shared Shared, replicas int, now func() time.Time) *Book {
-	b := &Book{now: now, shared: shared, kick: make(chan struct{}, 1), gates: make(map[string]*Gate)}
+	b := &Book{now: now, shared: shared, kick: make(chan struct{}, 1), changes: make(map[*Gate]bool), gates: make(map[string]*Gate)}
 	b.state.Store(&state{share: Share{0, int64(max(replicas, 1))}})
 	return b
 }
@@ -70,7 +74,7 @@ func (b *Book) Gate(target string, l provider.Limits) *Gate {
 	defer b.mu.Unlock()
 	g := b.gates[target]
 	if g == nil {
-		g = &Gate{target: target, book: b}
+		g = &Gate{target: target, book: b, deny: denyTarget}
 		b.gates[target] = g
 	}
 	st := b.state.Load()
@@ -113,7 +117,10 @@ func (b *Book) until(second int64) time.Duration {
 
 func (b *Book) observe(store time.Time) { b.offset.Store(int64(store.Sub(b.now()))) }
 
-func (b *Book) changed() {
+func (b *Book) changed(g *Gate) {
+	b.muChanges.Lock()
+	b.changes[g] = true
+	b.muChanges.Unlock()
 	select {
 	case b.kick <- struct{}{}:
 	default:
@@ -166,7 +173,11 @@ func (b *Book) Return(ctx context.Context, store time.Time, first bool) error {
 	st.linked, st.careful, st.since = true, !first, store
 	b.state.Store(&st)
 	for _, g := range b.gates { // one may be new
-		g.each(func(_ string, s *scope) { s.linked = true })
+		g.each(func(_ string, s *scope) {
+			if s.linkLate() {
+				b.changed(g)
+			}
+		})
 	}
 	return nil
 }
@@ -208,7 +219,11 @@ func (st *state) complete(seen map[string]time.Time) bool {
 
 // Flush tells the store what has changed since it was granted.
 func (b *Book) Flush(ctx context.Context) {
-	for _, g := range b.all() {
+	b.muChanges.Lock()
+	gates := b.changes
+	b.changes = make(map[*Gate]bool)
+	b.muChanges.Unlock()
+	for g := range gates {
 		g.flush(ctx)
 	}
 }

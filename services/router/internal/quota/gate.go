@@ -3,6 +3,7 @@ package quota
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
@@ -15,9 +16,13 @@ import (
 type Gate struct {
 	target string
 	book   *Book
+	deny   Deny
+
+	open atomic.Int64 // reservations that are not settled
 
 	mu     sync.Mutex
 	scopes map[string]*scope // by model; "" is the whole target
+	called int64             // the second in which a guest was last here
 }
 
 // limit sets the limits. What was granted stays.
@@ -85,11 +90,20 @@ func (g *Gate) Reserve(ctx context.Context, model string, tokens int64) (Reserva
 	if r.scopes == ([2]*scope{}) {
 		return Reservation{}, nil
 	}
-	if !g.book.enter() {
-		return r, r.alone(true)
+	if err := r.decide(ctx, model); err != nil {
+		return Reservation{}, err
 	}
-	defer g.book.leave()
-	return r, r.together(ctx, model)
+	g.open.Add(1)
+	return r, nil
+}
+
+// decide asks all replicas, or if that cannot be this one alone.
+func (r *Reservation) decide(ctx context.Context, model string) error {
+	if !r.gate.book.enter() {
+		return r.alone(true)
+	}
+	defer r.gate.book.leave()
+	return r.together(ctx, model)
 }
 
 // together lets all replicas decide. Until the others are back too, this one
@@ -122,12 +136,20 @@ func (r *Reservation) together(ctx context.Context, model string) error {
 	}
 	r.note(&reply)
 	if !reply.Granted {
-		*r = Reservation{}
-		return refuse(reply.Limit, reply.Wait)
+		return r.refuse(reply.Limit, reply.Wait)
 	}
 	r.second = reply.Second
 	r.add(r.n)
 	return nil
+}
+
+// refuse is for an amount that does not fit. The gate is locked.
+func (r *Reservation) refuse(which string, wait time.Duration) error {
+	limit := Rates{}
+	if s := r.scopes[0]; s != nil { // all that a guest has
+		limit = s.limit
+	}
+	return r.gate.deny(limit, which, wait)
 }
 
 // alone decides by what this replica knows. With tell, the store hears of it
@@ -144,8 +166,7 @@ func (r *Reservation) alone(tell bool) error {
 		}
 		s.turn(at)
 		if which, seconds := s.ledgers.refuse(s.limit, r.n, st.share); which != "" {
-			*r = Reservation{}
-			return refuse(which, g.book.until(s.granted.At+seconds))
+			return r.refuse(which, g.book.until(s.granted.At+seconds))
 		}
 	}
 	r.second, r.spell = at, st.spell
@@ -172,7 +193,7 @@ func (r *Reservation) add(change Rates) {
 func (r *Reservation) tell(change Rates) {
 	for _, s := range r.scopes {
 		if s != nil && s.change(r.second, change) {
-			r.gate.book.changed()
+			r.gate.book.changed(r.gate)
 		}
 	}
 }
@@ -191,14 +212,18 @@ func (r *Reservation) note(reply *Reply) {
 // Settle replaces the reserved tokens by those that were used. It is called
 // once, unless Cancel is.
 func (r Reservation) Settle(used int64) {
-	r.correct(Rates{0, min(max(used, 0), Most) - r.n.Tokens})
+	r.end(Rates{0, min(max(used, 0), Most) - r.n.Tokens})
 }
 
 // Cancel gives everything back: nothing was sent.
-func (r Reservation) Cancel() { r.correct(Rates{}.minus(r.n)) }
+func (r Reservation) Cancel() { r.end(Rates{}.minus(r.n)) }
 
-func (r Reservation) correct(change Rates) {
-	if r.gate == nil || change == (Rates{}) {
+func (r Reservation) end(change Rates) {
+	if r.gate == nil {
+		return
+	}
+	defer r.gate.open.Add(-1)
+	if change == (Rates{}) {
 		return
 	}
 	at := r.gate.book.second()
@@ -213,7 +238,8 @@ func (r Reservation) correct(change Rates) {
 	r.tell(change)
 }
 
-func refuse(which string, wait time.Duration) error {
+// denyTarget refuses an attempt on a target.
+func denyTarget(_ Rates, which string, wait time.Duration) error {
 	return errs.New(llmv1.ErrorReason_ERROR_REASON_PROVIDER_RATE_LIMITED,
 		"the target's limit of %s per minute is used up", which).
 		WithRetryAfter(wait).WithMetadata("limit", which+"_per_minute")

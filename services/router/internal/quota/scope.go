@@ -75,6 +75,21 @@ func (s *scope) link(at int64) Window {
 	return s.granted
 }
 
+// linkLate has the store hear of what this replica granted as of changes, if it
+// has not heard of it otherwise. It says whether there are any.
+func (s *scope) linkLate() bool {
+	if s.linked {
+		return false
+	}
+	s.linked = true
+	for second := s.granted.At - Seconds + 1; second <= s.granted.At; second++ {
+		if n := s.granted.Used[place(second)]; n != (Rates{}) {
+			s.change(second, n)
+		}
+	}
+	return len(s.changes) > 0
+}
+
 // shift moves to a clock that shows more seconds.
 func (s *scope) shift(seconds int64) {
 	s.granted = s.granted.shifted(seconds)

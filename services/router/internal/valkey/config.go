@@ -1,5 +1,6 @@
 // Package valkey is what the replicas of a router share through a Valkey or
-// Redis: what targets were asked, and which circuits are open. Without it, and
+// Redis: what targets and keys were granted, which circuits are open, and values
+// that others keep. Without it, and
 // while it is away, each replica goes on alone.
 package valkey
 

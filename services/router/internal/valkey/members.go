@@ -24,13 +24,25 @@ var membersScript = valkeygo.NewLuaScript(membersSource)
 type members struct {
 	client *Client
 	id     string
-	book   *quota.Book
+	// targets and keys are what they count together.
+	targets, keys *quota.Book
 }
 
-func (m *members) away() { m.book.Away() }
+func (m *members) books() [2]*quota.Book { return [...]*quota.Book{m.targets, m.keys} }
+
+func (m *members) away() {
+	for _, b := range m.books() {
+		b.Away()
+	}
+}
 
 func (m *members) back(ctx context.Context, now time.Time, first bool) error {
-	return m.book.Return(ctx, now, first)
+	for _, b := range m.books() {
+		if err := b.Return(ctx, now, first); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *members) beat(ctx context.Context) error {
@@ -46,8 +58,10 @@ func (m *members) beat(ctx context.Context) error {
 		return err
 	}
 	m.client.offset.Store(int64(time.Until(now)))
-	m.book.Members(m.id, seen, now)
-	m.book.Refresh(ctx, beatInterval/2)
+	for _, b := range m.books() {
+		b.Members(m.id, seen, now)
+	}
+	m.targets.Refresh(ctx, beatInterval/2) // there may be too many keys
 	return nil
 }
 

@@ -24,6 +24,7 @@ var quotaScript = valkeygo.NewLuaScript(quotaSource)
 type Quotas struct {
 	client *Client
 	id     string
+	kind   string // what is limited: quota, of targets, or rate, of keys
 }
 
 var _ quota.Shared = (*Quotas)(nil)
@@ -31,9 +32,9 @@ var _ quota.Shared = (*Quotas)(nil)
 // key holds one limit. Those of a target lie together, for a request may meet two.
 func (q *Quotas) key(target, model string) string {
 	if model == "" {
-		return q.client.key(target, "quota")
+		return q.client.key(target, q.kind)
 	}
-	return q.client.key(target, "quota", model)
+	return q.client.key(target, q.kind, model)
 }
 
 // Reserve implements quota.Shared.
