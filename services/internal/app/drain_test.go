@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/config"
+	"github.com/tollgate/tollgate/services/internal/platform/drain"
 	"github.com/tollgate/tollgate/services/internal/providertest"
 )
 
@@ -73,6 +75,30 @@ func TestBothDoorsDelayTheDrain(t *testing.T) {
 	client.CloseIdleConnections()
 	up.Close()
 	goleak.VerifyNone(t, leaks)
+}
+
+// Whoever asks over REST and is cut off before an answer has begun hears that it
+// is the gateway that ends, and when to come again.
+func TestRESTSaysThatAShutdownCutsOff(t *testing.T) {
+	up := providertest.New(t)
+	text := strings.Replace(settings(t.TempDir(), up.BaseURL(), `"*"`), "http: {", "http: {drain_timeout: 200ms, ", 1)
+	a, stop := start(t, text, "")
+	paths := []string{"/api/v1/generate", "/api/v1/generate:stream"}
+	answers := make([]refused, len(paths))
+	var asking sync.WaitGroup
+	for i, path := range paths {
+		asking.Go(func() { answers[i] = rest(t, a, path, restRequest(providertest.Silent)) })
+	}
+	for deadline := time.Now().Add(10 * time.Second); len(up.Requests()) < len(paths) && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	stop()
+	asking.Wait()
+	for i, got := range answers {
+		if got.status != http.StatusServiceUnavailable || !got.later || !strings.Contains(got.body, drain.Err.Message) {
+			t.Errorf("%s: %+v", paths[i], got)
+		}
+	}
 }
 
 func httpDoor(t *testing.T, a *App, client *http.Client) door {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -107,7 +108,7 @@ func restRequestID(ctx context.Context, _ *http.Request) metadata.MD {
 
 // restError writes an error as google.rpc.Status, with the HTTP status of its reason.
 func restError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
-	e := restReason(err)
+	e := restReason(r.Context(), err)
 	httpserver.SetRetryAfter(w.Header(), e)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.HTTPStatus())
@@ -118,8 +119,14 @@ func restError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w ht
 	_, _ = w.Write(body) // the client has gone
 }
 
-// restReason gives the gateway's own errors (unknown path, malformed JSON) a reason too.
-func restReason(err error) *errs.Error {
+// restReason gives the gateway's own errors (unknown path, malformed JSON) a
+// reason too. Of a request that a shutdown cuts off, the call only knows that it
+// was cancelled; the request's context knows why.
+func restReason(ctx context.Context, err error) *errs.Error {
+	var cut *errs.Error
+	if errs.Is(err, reasonCancelled) && errors.As(context.Cause(ctx), &cut) {
+		return cut
+	}
 	if st, ok := status.FromError(err); ok && len(st.Details()) == 0 {
 		if reason, ok := gatewayReasons[st.Code()]; ok {
 			return errs.New(reason, "%s", st.Message())

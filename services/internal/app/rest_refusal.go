@@ -30,7 +30,7 @@ func refusingStreams(next http.Handler) http.Handler {
 // restStreamError says how a stream's error is written, and notes it for the
 // status, should nothing have been written yet.
 func restStreamError(ctx context.Context, err error) *status.Status {
-	e := restReason(err)
+	e := restReason(ctx, err)
 	if answer, ok := ctx.Value(refusalKey{}).(*refusal); ok {
 		answer.err = e
 	}

@@ -38,6 +38,10 @@ func rest(t *testing.T, a *App, path, body string) refused {
 	return refused{resp.StatusCode, resp.Header.Get("Retry-After") != "", line}
 }
 
+func restRequest(model string) string {
+	return fmt.Sprintf(`{"conversation":{"model":%q,"messages":[{"role":"ROLE_USER","parts":[{"text":{"text":"hello"}}]}]}}`, model)
+}
+
 const drillOfFake = `{"targets": ["fake"], "faults": {"blackhole": true}, "during": "60s", "allowOutage": %v}`
 
 // A drill that may not run now is a conflict, for REST too.
@@ -71,9 +75,8 @@ func TestRefusedStreamHasTheStatusOfItsReason(t *testing.T) {
 		providertest.RateLimitedLong: {http.StatusTooManyRequests, true, "PROVIDER_RATE_LIMITED"},
 		providertest.Rejected:        {http.StatusBadRequest, false, "PROVIDER_REJECTED"},
 	} {
-		body := fmt.Sprintf(`{"conversation":{"model":%q,"messages":[{"role":"ROLE_USER","parts":[{"text":{"text":"hello"}}]}]}}`, model)
 		for _, path := range []string{"/api/v1/generate", "/api/v1/generate:stream"} {
-			got := rest(t, a, path, body)
+			got := rest(t, a, path, restRequest(model))
 			if got.status != want.status || got.later != want.later || !strings.Contains(got.body, want.body) {
 				t.Errorf("%s at %s: %+v", model, path, got)
 			}

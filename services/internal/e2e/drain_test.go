@@ -3,24 +3,30 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	billingv1 "github.com/tollgate/tollgate/gen/tollgate/billing/v1"
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	routerv1 "github.com/tollgate/tollgate/gen/tollgate/router/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/drain"
+	"github.com/tollgate/tollgate/services/internal/platform/errs"
 	"github.com/tollgate/tollgate/services/internal/providertest"
 )
 
@@ -60,6 +66,7 @@ func drainOne(t *testing.T, d *deployment) {
 	}
 	brief, long := openStream(t, d, modelBrief), openStream(t, d, modelLong)
 	briefCall, longCall := openCall(t, d, modelBrief), openCall(t, d, modelLong)
+	briefRest, longRest := openRest(t, d, modelBrief), openRest(t, d, modelLong)
 	if err := d.processes[name].cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -71,11 +78,19 @@ func drainOne(t *testing.T, d *deployment) {
 	if failure := briefCall.rest(t); failure != nil {
 		t.Errorf("a call that had the time was cut: %v", failure)
 	}
+	if events, failure := restEvents(t, briefRest.rest(t)); !finished(events) || failure != nil {
+		t.Errorf("a stream over REST that had the time was cut: %v, %v", events, failure)
+	}
 	if text := long.rest(t); isComplete(text) || !strings.Contains(text, drain.Err.Message) {
 		t.Errorf("a stream that was cut does not say why: %s", tail(text))
 	}
 	if failure := longCall.rest(t); failure.GetReason() != llmv1.ErrorReason_ERROR_REASON_UNAVAILABLE {
 		t.Errorf("a call that was cut does not say why: %v", failure)
+	}
+	events, failure := restEvents(t, longRest.rest(t))
+	if cut := errs.From(status.ErrorProto(failure)); cut == nil || len(events) == 0 || finished(events) ||
+		cut.Reason != drain.Err.Reason || cut.Message != drain.Err.Message {
+		t.Errorf("a stream over REST that was cut does not say why: %v, %v", events, failure)
 	}
 	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("the drain took %s", took)
@@ -86,11 +101,14 @@ func drainOne(t *testing.T, d *deployment) {
 		t.Errorf("exit code %d", code)
 	}
 	if d.split { // billing still runs: what it has came before the router ended
-		flushed(t, d, brief.id, long.id)
+		flushed(t, d, brief.id, long.id, briefRest.id, longRest.id)
 	}
 	d.start(name)
 	d.waitReady()
-	for id, want := range map[string]billingv1.Outcome{brief.id: billingv1.Outcome_OUTCOME_SUCCEEDED, long.id: billingv1.Outcome_OUTCOME_CANCELLED} {
+	for id, want := range map[string]billingv1.Outcome{
+		brief.id: billingv1.Outcome_OUTCOME_SUCCEEDED, briefRest.id: billingv1.Outcome_OUTCOME_SUCCEEDED,
+		long.id: billingv1.Outcome_OUTCOME_CANCELLED, longRest.id: billingv1.Outcome_OUTCOME_CANCELLED,
+	} {
 		rows := d.rows(id)
 		if last := rows[len(rows)-1].GetRecord(); last.GetOutcome() != want || last.GetUsage().GetOutputTokens() == 0 {
 			t.Errorf("ledger: %v, want %v", last, want)
@@ -107,7 +125,17 @@ type openedStream struct {
 
 func openStream(t *testing.T, d *deployment, model string) *openedStream {
 	t.Helper()
-	resp := d.do(timeout(t), d.key, http.MethodPost, "/v1/chat/completions", chatBody(t, model, "count", true))
+	return opened(t, d.do(timeout(t), d.key, http.MethodPost, "/v1/chat/completions", chatBody(t, model, "count", true)))
+}
+
+// openRest is the same over REST, as server-sent events.
+func openRest(t *testing.T, d *deployment, model string) *openedStream {
+	t.Helper()
+	return opened(t, d.do(timeout(t), d.key, http.MethodPost, "/api/v1/generate:stream", strings.NewReader(restBody(model)), "Accept", "text/event-stream"))
+}
+
+func opened(t *testing.T, resp *http.Response) *openedStream {
+	t.Helper()
 	s := &openedStream{resp.Header.Get("x-tollgate-request-id"), resp.Body, bufio.NewReader(resp.Body)}
 	if _, err := s.read.ReadString('\n'); err != nil {
 		t.Fatal(err)
@@ -123,6 +151,40 @@ func (s *openedStream) rest(t *testing.T) string {
 		t.Errorf("the stream broke: %v", err)
 	}
 	return string(text)
+}
+
+// restEvents reads what is left of a stream of REST. Its error, if it ends by
+// one, stands beside the events.
+func restEvents(t *testing.T, text string) (events []*llmv1.StreamEvent, failure *spb.Status) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		data, ok := strings.CutPrefix(strings.TrimSpace(line), "data: ")
+		if !ok {
+			continue
+		}
+		var message struct{ Result, Error json.RawMessage }
+		var m routerv1.StreamGenerateResponse
+		err := json.Unmarshal([]byte(data), &message)
+		switch {
+		case err != nil:
+		case failure != nil:
+			err = errors.New("it follows the error")
+		case message.Error != nil:
+			failure = &spb.Status{}
+			err = protojson.Unmarshal(message.Error, failure)
+		default:
+			err = protojson.Unmarshal(message.Result, &m)
+			events = append(events, m.GetEvent())
+		}
+		if err != nil {
+			t.Errorf("%v: %q", err, data)
+		}
+	}
+	return events, failure
+}
+
+func finished(events []*llmv1.StreamEvent) bool {
+	return slices.ContainsFunc(events, func(e *llmv1.StreamEvent) bool { return e.GetFinish() != nil })
 }
 
 // openedCall is the same over gRPC.
