@@ -2,7 +2,6 @@ package converse
 
 import (
 	"errors"
-	"slices"
 	"unicode/utf8"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
@@ -36,6 +35,10 @@ type ChunkDecoder struct {
 	// withheld is set if the message holds content that is not known: nobody
 	// has looked at it, so it is not passed on.
 	withheld bool
+	// message is the one that is read. It is kept if it is a piece of a block of
+	// which a client gets all or nothing; whole are the pieces of those that it ends.
+	message, whole []byte
+	kept           bool
 }
 
 // block is the state of one block of content.
@@ -44,8 +47,13 @@ type block struct {
 	kind      stream.Kind
 	open      bool
 	signature []byte
-	redacted  []byte
 	citations []*llmv1.Citation
+	// redacted is encrypted thinking, of which a part is worth nothing. If the
+	// stream breaks off within it, another provider's answer goes on without it,
+	// so a client must not have got any. pieces are the messages that it came in,
+	// mixed says that they hold something else too.
+	redacted, pieces []byte
+	mixed            bool
 }
 
 // Started says whether anything of an answer has come.
@@ -67,6 +75,7 @@ func (d *ChunkDecoder) Decode(raw []byte, c *stream.Chunk) error {
 	}
 	d.Scanner = jsonscan.Scanner{Data: m.Payload}
 	d.events, d.buffer, d.withheld = c.Events, d.buffer[:0], false
+	d.message, d.whole, d.kept = raw, d.whole[:0], false
 	switch m.Kind {
 	case eventstream.Event:
 		d.event(m.Type)
@@ -81,8 +90,20 @@ func (d *ChunkDecoder) Decode(raw []byte, c *stream.Chunk) error {
 	if d.Err != nil {
 		return refusal.Unreadable(d.Err)
 	}
-	c.Events, c.Native, c.Dialect, c.Revised = d.events, raw, Dialect, d.withheld
+	c.Events = d.events
+	if !d.kept {
+		c.Native, c.Dialect, c.Revised = d.native(), Dialect, d.withheld
+	}
 	return nil
+}
+
+// native is the message, behind those that were kept until now.
+func (d *ChunkDecoder) native() []byte {
+	if len(d.whole) == 0 {
+		return d.message
+	}
+	d.whole = append(d.whole, d.message...)
+	return d.whole
 }
 
 func (d *ChunkDecoder) emit(e stream.Event) { d.events = append(d.events, e) }
@@ -218,6 +239,7 @@ func (d *ChunkDecoder) close(b *block) {
 		return
 	}
 	if len(b.redacted) > 0 {
+		d.whole, d.withheld = append(d.whole, b.pieces...), d.withheld || b.mixed
 		thought := &llmv1.Thinking{Redacted: decode(string(b.redacted))}
 		d.emit(stream.Event{Kind: stream.PartStart, Index: b.index, Part: &llmv1.Part{Content: &llmv1.Part_Thinking{Thinking: thought}}})
 	}
@@ -281,5 +303,5 @@ func (d *ChunkDecoder) grow(dst, more []byte) []byte {
 		d.Fail(errCount)
 		return dst
 	}
-	return append(slices.Clip(dst), more...)
+	return append(dst, more...)
 }

@@ -97,7 +97,8 @@ func (d *ChunkDecoder) apply(b *block, p *piece) {
 	}
 	if p.redacted.End > p.redacted.Start {
 		d.begin(b, stream.Thinking)
-		b.redacted = d.grow(b.redacted, d.plain(p.redacted))
+		b.redacted, b.pieces = d.grow(b.redacted, d.plain(p.redacted)), d.grow(b.pieces, d.message)
+		b.mixed, d.kept = b.mixed || d.withheld, true
 	}
 	if p.arguments.End > p.arguments.Start {
 		if !b.open { // a call that never began has no name

@@ -183,6 +183,33 @@ func TestDecodeStreamRefuses(t *testing.T) {
 	}
 }
 
+// Of encrypted thinking a client gets all or nothing, and of what came with it
+// only what is known.
+func TestEncryptedThinkingComesWhole(t *testing.T) {
+	redacted := func(data, more string) string {
+		return `contentBlockDelta {"contentBlockIndex":0,"delta":{"reasoningContent":{"redactedContent":"` + data + `"}` + more + `},"p":"ab"}`
+	}
+	const start, stop = `messageStart {"role":"assistant"}`, `contentBlockStop {"contentBlockIndex":0}`
+	for _, c := range []struct {
+		events []string
+		want   []byte
+	}{
+		{[]string{start, redacted("c2Vj", ""), redacted("cmV0", "")}, frames(start)},
+		{[]string{start, redacted("c2Vj", ""), redacted("cmV0", ""), stop}, frames(start, redacted("c2Vj", ""), redacted("cmV0", ""), stop)},
+		{[]string{start, redacted("c2Vj", ""), redacted("cmV0", `,"image":"bad"`), stop}, frames(start,
+			`contentBlockDelta {"contentBlockIndex":0,"delta":{"reasoningContent":{"redactedContent":"c2VjcmV0"}}}`, stop)},
+	} {
+		var out []byte
+		e := NewChunkEncoder()
+		if _, _, err := decodeAll(bytes.NewReader(frames(c.events...)), func(c *stream.Chunk) { out = e.Append(out, c) }); !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(out, c.want) {
+			t.Errorf("%q: got %q", c.events, out)
+		}
+	}
+}
+
 // Content that is not known has been looked at by nobody: it is withheld.
 func TestUnknownContentIsWithheld(t *testing.T) {
 	raw := frames(

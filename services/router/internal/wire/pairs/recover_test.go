@@ -104,39 +104,46 @@ func recoverAnywhere(t *testing.T, r *attempt.Runner, from [2]target, raw [2][]b
 	}
 	recovered := 0
 	for at := 0; at < len(raw[0]); at += 1 + len(raw[0])/13 {
-		j := &attempt.Job{Ledger: unwritten{}}
-		for i, bytes := range [][]byte{raw[0][:at], raw[1]} {
-			zero := 0
-			adapter := &replaying{from: from[i], raw: bytes}
-			j.Source = adapter
-			j.Order = append(j.Order, &route.Candidate{Deployment: &route.Deployment{Model: model, Target: &running.Target{
-				Target:  provider.Target{Name: from[i].name, Timeouts: provider.DefaultTimeouts, Retries: &zero},
-				Adapter: adapter, Monitors: health.NewGroup(),
-			}}})
-		}
-		s, err := r.Open(context.Background(), j)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, out := to.encoder(), []byte(nil)
-		for {
-			c, err := s.Next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatalf("cut at %d: %v\n%s", at, err, out)
-			}
-			out = e.Append(out, c)
-		}
-		out = e.End(out)
-		s.End(attempt.End{Outcome: billingv1.Outcome_OUTCOME_SUCCEEDED, Last: true})
-		recovered += s.Recoveries()
+		out, n := recovering(t, r, from, [2][]byte{raw[0][:at], raw[1]}, to)
+		recovered += n
 		sameAnswer(t, fmt.Sprint("cut at ", at), hear(to.ear(), out), want, out)
 	}
 	if recovered == 0 {
 		t.Error("nothing was recovered")
 	}
+}
+
+// recovering is what a client gets of a stream that breaks off, and of another
+// behind it, and how often that went on with the answer.
+func recovering(t *testing.T, r *attempt.Runner, from [2]target, raw [2][]byte, to client) (out []byte, recoveries int) {
+	t.Helper()
+	j := &attempt.Job{Ledger: unwritten{}}
+	for i := range raw {
+		zero := 0
+		adapter := &replaying{from: from[i], raw: raw[i]}
+		j.Source = adapter
+		j.Order = append(j.Order, &route.Candidate{Deployment: &route.Deployment{Model: model, Target: &running.Target{
+			Target:  provider.Target{Name: from[i].name, Timeouts: provider.DefaultTimeouts, Retries: &zero},
+			Adapter: adapter, Monitors: health.NewGroup(),
+		}}})
+	}
+	s, err := r.Open(context.Background(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := to.encoder()
+	for {
+		c, err := s.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("cut at %d: %v\n%s", len(raw[0]), err, out)
+		}
+		out = e.Append(out, c)
+	}
+	s.End(attempt.End{Outcome: billingv1.Outcome_OUTCOME_SUCCEEDED, Last: true})
+	return e.End(out), s.Recoveries()
 }
 
 // sameAnswer is sameStory but for the thinking, of which a client may have got
