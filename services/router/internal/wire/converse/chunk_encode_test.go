@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	"github.com/tollgate/tollgate/services/internal/platform/errs"
@@ -128,7 +129,10 @@ func foreign() *stream.Chunk {
 	}}
 }
 
-func TestStreamOfAnotherDialect(t *testing.T) {
+// The clock stands still, for the stream says how long it took.
+func TestStreamOfAnotherDialect(t *testing.T) { synctest.Test(t, streamOfAnotherDialect) }
+
+func streamOfAnotherDialect(t *testing.T) {
 	e := NewChunkEncoder()
 	e.Sources([]*llmv1.Citation{{Marker: "1", Title: "D", Document: "collections/c/documents/d"}, {Marker: "2"}})
 	out := e.End(e.Append(nil, foreign()))
