@@ -24,6 +24,9 @@ func (r *request) checkBlock(role string, b block) error {
 		return faultf("Input tag '%s' found using 'type' does not match any of the expected tags: %s",
 			b.Type, strings.Join(allowed[role], ", "))
 	}
+	if strings.HasSuffix(b.Type, "thinking") && b.CacheControl != nil {
+		return faultf("%s.cache_control: Extra inputs are not permitted", b.Type)
+	}
 	var err error
 	switch b.Type {
 	case "text":

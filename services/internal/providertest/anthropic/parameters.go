@@ -66,6 +66,8 @@ func (r *request) checkTools() error {
 			return faultf("tools.%d.custom.name: String should match pattern '%s'", i, toolName)
 		case names[t.Name]:
 			return faultf("tools: Tool names must be unique.")
+		case t.Deferred && t.CacheControl != nil:
+			return faultf("Tool '%s' cannot have both defer_loading=true and cache_control set. Tools with defer_loading cannot use prompt caching.", t.Name)
 		}
 		var schema struct {
 			Type string `json:"type"`

@@ -47,6 +47,7 @@ type request struct {
 	asked     providertest.Asked
 	read      strings.Builder // all that the model reads, in order
 	hour      bool            // a cache mark asks for an hour
+	marks     int             // of the cache
 	citations []map[string]any
 	documents int
 }
@@ -60,6 +61,7 @@ type tool struct {
 	Type         string          `json:"type"`
 	Name         string          `json:"name"`
 	InputSchema  json.RawMessage `json:"input_schema"`
+	Deferred     bool            `json:"defer_loading"`
 	CacheControl *cacheControl   `json:"cache_control"`
 }
 
@@ -113,6 +115,9 @@ func parse(raw []byte, members []string) (*request, error) {
 	if r.CacheControl != nil {
 		r.mark(r.CacheControl)
 	}
+	if r.marks > maxMarks {
+		return nil, faultf("A maximum of %d blocks with cache_control may be provided. Found %d.", maxMarks, r.marks)
+	}
 	r.asked.Words = providertest.Words(r.read.String())
 	return r, nil
 }
@@ -120,11 +125,15 @@ func parse(raw []byte, members []string) (*request, error) {
 // reads adds to what the model reads.
 func (r *request) reads(text string) { r.read.WriteString(text + "\n") }
 
+// maxMarks is how many marks of the cache a request may have.
+const maxMarks = 4
+
 // mark ends what is to be cached here.
 func (r *request) mark(c *cacheControl) {
 	if c == nil {
 		return
 	}
+	r.marks++
 	r.asked.CachePrefix = r.read.String()
 	r.asked.CacheWords = providertest.Words(r.asked.CachePrefix)
 	r.hour = r.hour || c.TTL == "1h"

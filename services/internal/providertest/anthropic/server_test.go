@@ -380,3 +380,31 @@ func TestRefusesWhatTheRealOneRefuses(t *testing.T) {
 		t.Errorf("recorded %+v", last)
 	}
 }
+
+// Marks where the API does not take them are refused.
+func TestMisplacedMarks(t *testing.T) {
+	s := anthropic.New(t)
+	mark := sdk.NewCacheControlEphemeralParam()
+	deferred := said("m")
+	deferred.Tools = []sdk.ToolUnionParam{sdk.ToolUnionParamOfTool(sdk.ToolInputSchemaParam{Properties: map[string]any{}}, "f")}
+	deferred.Tools[0].OfTool.CacheControl = mark
+	deferred.Tools[0].OfTool.SetExtraFields(map[string]any{"defer_loading": true})
+	five := params("m")
+	for range 5 {
+		block := sdk.NewTextBlock("one")
+		block.OfText.CacheControl = mark
+		five.Messages[0].Content = append(five.Messages[0].Content, block)
+	}
+	thought := said("m")
+	thinking := sdk.NewThinkingBlock(providertest.Signature("t"), "t")
+	thinking.OfThinking.SetExtraFields(map[string]any{"cache_control": mark})
+	thought.Messages = append(thought.Messages, sdk.NewAssistantMessage(thinking, sdk.NewTextBlock("a")), sdk.NewUserMessage(sdk.NewTextBlock("b")))
+	for want, p := range map[string]sdk.MessageNewParams{
+		"cannot use prompt caching": deferred, "A maximum of 4 blocks": five, "thinking.cache_control": thought,
+	} {
+		c := client(s)
+		if _, err := c.Messages.New(t.Context(), p); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}

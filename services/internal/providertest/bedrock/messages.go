@@ -33,6 +33,7 @@ type turn struct {
 	calls     []string
 	results   []string
 	documents int
+	last      string // the kind of the block before
 }
 
 func (r *request) checkMessages() error {
@@ -120,6 +121,8 @@ func (t *turn) block(b map[string]json.RawMessage) error {
 		return faultf("exactly one member of the ContentBlock union must be set")
 	}
 	for kind, raw := range b {
+		before := t.last
+		t.last = kind
 		switch kind {
 		case "text":
 			var text string
@@ -144,12 +147,25 @@ func (t *turn) block(b map[string]json.RawMessage) error {
 			if err := json.Unmarshal(raw, c); err != nil {
 				return err
 			}
-			return t.mark(c)
+			return t.point(c, before)
 		default:
 			return faultf("unknown member %q of the ContentBlock union", kind)
 		}
 	}
 	return nil
+}
+
+// point checks what a mark of the cache stands behind.
+func (t *turn) point(c *cachePoint, before string) error {
+	switch {
+	case before == "":
+		return faultf("There is nothing available to cache.")
+	case before == "reasoningContent":
+		return faultf("Cache point cannot be inserted after reasoning block. Please remove the invalid cache point and try again.")
+	case before != "text" && strings.Contains(t.asked.Model, "amazon.nova"):
+		return faultf("The model returned the following errors: Malformed input request: #/messages/%d/content: extraneous key [cachePoint] is not permitted", t.at)
+	}
+	return t.mark(c)
 }
 
 // media notes what a file shows.

@@ -171,3 +171,45 @@ func TestRefusesWhatTheRealOneRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Marks where the API, or the model, does not take them are refused.
+func TestMisplacedMarks(t *testing.T) {
+	c := client(bedrock.New(t))
+	point := types.CachePointBlock{Type: types.CachePointTypeDefault}
+	mark := &types.ContentBlockMemberCachePoint{Value: point}
+	call := &types.ContentBlockMemberToolUse{Value: types.ToolUseBlock{ToolUseId: aws.String("c"), Name: aws.String("f"), Input: document.NewLazyDocument(map[string]any{})}}
+	thought := &types.ContentBlockMemberReasoningContent{Value: &types.ReasoningContentBlockMemberReasoningText{
+		Value: types.ReasoningTextBlock{Text: aws.String("t"), Signature: aws.String(providertest.Signature("t"))},
+	}}
+	text := &types.ContentBlockMemberText{Value: "a"}
+	for name, tt := range map[string]struct {
+		model   string
+		answer  []types.ContentBlock
+		tools   bool
+		refused bool
+	}{
+		"behind a text":            {"m", []types.ContentBlock{text, mark}, false, false},
+		"behind nothing":           {"m", []types.ContentBlock{mark, text}, false, true},
+		"behind thoughts":          {"m", []types.ContentBlock{thought, mark, text}, false, true},
+		"behind a call":            {"m", []types.ContentBlock{text, call, mark}, false, false},
+		"behind a call, Nova":      {"amazon.nova-pro-v1:0", []types.ContentBlock{text, call, mark}, false, true},
+		"behind the tools":         {"m", []types.ContentBlock{text}, true, false},
+		"behind the tools of Nova": {"amazon.nova-pro-v1:0", []types.ContentBlock{text}, true, true},
+	} {
+		in := said(tt.model)
+		in.ToolConfig = toolConfig("f")
+		if tt.tools {
+			in.ToolConfig.Tools = append(in.ToolConfig.Tools, &types.ToolMemberCachePoint{Value: point})
+		}
+		next := types.Message{Role: types.ConversationRoleUser, Content: []types.ContentBlock{text}}
+		if slices.Contains(tt.answer, types.ContentBlock(call)) {
+			next.Content = []types.ContentBlock{&types.ContentBlockMemberToolResult{Value: types.ToolResultBlock{
+				ToolUseId: aws.String("c"), Content: []types.ToolResultContentBlock{&types.ToolResultContentBlockMemberText{Value: "r"}},
+			}}}
+		}
+		in.Messages = append(in.Messages, types.Message{Role: types.ConversationRoleAssistant, Content: tt.answer}, next)
+		if _, err := c.Converse(t.Context(), in); (err != nil) != tt.refused || err != nil && code(err) != "ValidationException" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

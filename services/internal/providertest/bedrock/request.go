@@ -112,6 +112,8 @@ func (r *request) checkTools() error {
 	}
 	for i, t := range r.ToolConfig.Tools {
 		switch {
+		case t.CachePoint != nil && strings.Contains(r.asked.Model, "amazon.nova"):
+			return faultf("The model returned the following errors: Malformed input request: #/toolConfig/tools/%d: extraneous key [cachePoint] is not permitted", i)
 		case t.CachePoint != nil:
 			if err := r.mark(t.CachePoint); err != nil {
 				return err
@@ -156,6 +158,8 @@ func (r *request) checkChoice() error {
 func (r *request) checkSystem() error {
 	for i, b := range r.System {
 		switch {
+		case b.CachePoint != nil && i == 0:
+			return faultf("There is nothing available to cache.")
 		case b.CachePoint != nil:
 			if err := r.mark(b.CachePoint); err != nil {
 				return err
