@@ -11,10 +11,11 @@ type Edit struct {
 	Order int
 }
 
-// Splice makes all edits in one pass. It sorts them; they must not overlap.
+// Splice makes all edits in one pass. It sorts them; they must not
+// overlap, and those at one place stay in their order.
 func Splice(raw []byte, edits []Edit) []byte {
 	if len(edits) > 1 {
-		slices.SortFunc(edits, func(a, b Edit) int {
+		slices.SortStableFunc(edits, func(a, b Edit) int {
 			if a.Start != b.Start {
 				return a.Start - b.Start
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -290,5 +291,20 @@ func BenchmarkSkip(b *testing.B) {
 		if err := s.Finish(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestEditsAtOnePlaceStayInOrder(t *testing.T) {
+	var edits []Edit
+	want := "{"
+	for i := range 40 {
+		text := strconv.Itoa(i) + " "
+		edits = append(edits, Edit{Span: Span{1, 1}, Before: text})
+		want += text
+	}
+	edits = append(edits, Edit{Span: Span{0, 0}, Before: "first "}, Edit{Span: Span{1, 1}, Before: "before", Order: -1})
+	want = "first " + strings.Replace(want, "{", "{before", 1) + "}"
+	if got := string(Splice([]byte("{}"), edits)); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
