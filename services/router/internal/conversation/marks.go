@@ -10,40 +10,51 @@ import (
 // providers keep no shorter beginnings.
 const leastMarked = 1024
 
-// WithCachePoints returns the conversation with marks of what a provider may
-// keep in its prompt cache: behind the tools, behind the instructions, and
-// behind the last turn that will stand the same in the next request. c itself is
-// left alone, and returned if nothing is long enough or the client has placed
-// marks of its own.
-func WithCachePoints(c *llmv1.Conversation, count func(*llmv1.Conversation) int64) *llmv1.Conversation {
+// CachePoints says behind what of a conversation marks stand of what a provider
+// may keep in its prompt cache.
+type CachePoints struct {
+	// Tools, Instructions: behind all of them.
+	Tools, Instructions bool
+	// Turns: behind the last turn that will stand the same in the next request.
+	Turns bool
+}
+
+// None says that no mark stands anywhere.
+func (p CachePoints) None() bool { return p == CachePoints{} }
+
+// CachePointsOf finds what of a conversation is worth a mark: what is long enough
+// by count. There is none if the client has placed marks of its own.
+func CachePointsOf(c *llmv1.Conversation, count func(*llmv1.Conversation) int64) (p CachePoints) {
 	messages := c.GetMessages()
 	if len(messages) == 0 || hasCachePoints(messages) {
-		return c
+		return p
 	}
-	instructed := 0
-	for instructed < len(messages) && messages[instructed].GetRole() == llmv1.Role_ROLE_SYSTEM {
-		instructed++
-	}
-	settled := max(settledTurns(messages), instructed)
-	long := func(n int64) bool { return n >= leastMarked }
+	instructed, settled := borders(messages)
 	n := count(&llmv1.Conversation{Tools: c.GetTools()})
-	behindTools := len(c.GetTools()) > 0 && long(n)
+	p.Tools = len(c.GetTools()) > 0 && n >= leastMarked
 	n += count(&llmv1.Conversation{Messages: messages[:instructed]})
-	behindInstructions := instructed > 0 && long(n)
+	p.Instructions = instructed > 0 && n >= leastMarked
 	n += count(&llmv1.Conversation{Messages: messages[instructed:settled]})
-	behindTurns := settled > instructed && long(n)
-	if !behindTools && !behindInstructions && !behindTurns {
+	p.Turns = settled > instructed && n >= leastMarked
+	return p
+}
+
+// WithCachePoints returns the conversation with the marks that CachePointsOf has
+// found in it; c itself is left alone.
+func WithCachePoints(c *llmv1.Conversation, p CachePoints) *llmv1.Conversation {
+	if p.None() {
 		return c
 	}
 	out := Shallow(c)
-	out.Messages = slices.Clone(messages)
-	if behindInstructions {
+	out.Messages = slices.Clone(c.GetMessages())
+	instructed, settled := borders(out.Messages)
+	if p.Instructions {
 		out.Messages[instructed-1] = markedBehind(out.Messages[instructed-1])
 	}
-	if behindTurns {
+	if p.Turns {
 		out.Messages[settled-1] = markedBehind(out.Messages[settled-1])
 	}
-	if behindTools { // a mark before everything that is said stands behind the tools
+	if p.Tools { // a mark before everything that is said stands behind the tools
 		first := out.Messages[0]
 		out.Messages[0] = &llmv1.Message{
 			Role: first.GetRole(), Name: first.GetName(), Parts: append([]*llmv1.Part{cachePoint()}, first.GetParts()...),
@@ -52,17 +63,20 @@ func WithCachePoints(c *llmv1.Conversation, count func(*llmv1.Conversation) int6
 	return out
 }
 
-// settledTurns is how many messages are said for good: all before the turn that
-// asks for the answer.
-func settledTurns(messages []*llmv1.Message) int {
-	n := len(messages)
-	if messages[n-1].GetRole() == llmv1.Role_ROLE_ASSISTANT {
-		n-- // the beginning of the answer
+// borders are where the instructions end, and where what is said for good ends:
+// all before the turn that asks for the answer.
+func borders(messages []*llmv1.Message) (instructed, settled int) {
+	for instructed < len(messages) && messages[instructed].GetRole() == llmv1.Role_ROLE_SYSTEM {
+		instructed++
 	}
-	for n > 0 && messages[n-1].GetRole() != llmv1.Role_ROLE_ASSISTANT {
-		n--
+	settled = len(messages)
+	if messages[settled-1].GetRole() == llmv1.Role_ROLE_ASSISTANT {
+		settled-- // the beginning of the answer
 	}
-	return n
+	for settled > 0 && messages[settled-1].GetRole() != llmv1.Role_ROLE_ASSISTANT {
+		settled--
+	}
+	return instructed, max(instructed, settled)
 }
 
 func markedBehind(m *llmv1.Message) *llmv1.Message {

@@ -80,14 +80,14 @@ func TestCachePoints(t *testing.T) {
 			c.Messages = append(c.Messages, &llmv1.Message{Role: role, Name: "n", Parts: []*llmv1.Part{textPart(words)}})
 		}
 		before := proto.Clone(c)
-		got := WithCachePoints(c, letters)
+		got := WithCachePoints(c, CachePointsOf(c, letters))
 		if sketch(got) != tt.want {
 			t.Errorf("%s %v: got %s, want %s", tt.kinds, tt.sizes, sketch(got), tt.want)
 		}
 		if !proto.Equal(c, before) {
 			t.Errorf("%s: the conversation was changed", tt.kinds)
 		}
-		if again := WithCachePoints(got, letters); again != got {
+		if again := WithCachePoints(got, CachePointsOf(got, letters)); again != got {
 			t.Errorf("%s: marked twice: %s", tt.kinds, sketch(again))
 		}
 		if got != c && got.GetModel() != "m" {

@@ -34,18 +34,19 @@ func (r *request) requestFor(c *route.Candidate) *provider.Request {
 	if defaults != nil {
 		defaults = kept(defaults, capability.Strip(whole, c.Lacks).GetSampling())
 	}
-	if entry.PromptCache == route.PromptCacheAuto && !c.Native && !c.Lacks.Has(capability.CachePoints) {
-		whole = conversation.WithCachePoints(whole, func(part *llmv1.Conversation) int64 {
+	var marks conversation.CachePoints
+	if entry.PromptCache == route.PromptCacheAuto && !(c.Lacks | c.Target.Wire).Has(capability.CachePoints) {
+		marks = conversation.CachePointsOf(whole, func(part *llmv1.Conversation) int64 {
 			return tokens.Conversation(c.Model, part)
 		})
 	}
 	if !c.Native {
-		whole = capability.Strip(conversation.WithWholeThoughts(whole), c.Lacks)
+		whole = capability.Strip(conversation.WithWholeThoughts(conversation.WithCachePoints(whole, marks)), c.Lacks)
 	}
 	return &provider.Request{
 		Conversation: whole, Native: native, Revisions: r.revisions,
 		Context: r.enrichment.text, Passages: r.enrichment.passages,
-		Defaults: defaults, Instructions: instructions,
+		Defaults: defaults, Instructions: instructions, CachePoints: marks,
 	}
 }
 

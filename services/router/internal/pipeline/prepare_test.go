@@ -166,24 +166,37 @@ func TestCachePointsArePlaced(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name, auto string
-		call       *Call
-		want       [2]int // of Anthropic's target, of OpenAI's
+		native     provider.NativeRequest
+		lacks      capability.Set
+		want       [2]int  // in the conversation, of Anthropic's target and of OpenAI's
+		told       [2]bool // whether the client's own request is told of them
 	}{
-		{"auto", route.PromptCacheAuto, &Call{}, [2]int{1, 0}},
-		{"not asked for", "", &Call{}, [2]int{0, 0}},
-		{"as the client wrote it", route.PromptCacheAuto, &Call{Native: native{dialect: "anthropic"}}, [2]int{0, 0}},
+		{"auto", route.PromptCacheAuto, nil, 0, [2]int{1, 0}, [2]bool{true, false}},
+		{"not asked for", "", nil, 0, [2]int{0, 0}, [2]bool{false, false}},
+		{"as the client wrote it", route.PromptCacheAuto, native{dialect: "anthropic"}, 0, [2]int{0, 0}, [2]bool{true, false}},
+		{"not asked for there", "", native{dialect: "anthropic"}, 0, [2]int{0, 0}, [2]bool{false, false}},
+		{"by a model that has none", route.PromptCacheAuto, native{dialect: "anthropic"}, capability.CachePoints, [2]int{0, 0}, [2]bool{false, false}},
+		{"in a format that has none", route.PromptCacheAuto, native{dialect: "openai"}, 0, [2]int{1, 0}, [2]bool{true, false}},
 	} {
 		w := newWorld(t)
-		w.shape, w.route.PromptCache = twoDialects, tc.auto
+		w.route.PromptCache = tc.auto
+		w.shape = func(t *target.Target) {
+			twoDialects(t)
+			t.Lacks = tc.lacks
+		}
 		w.model.err = errs.New(down, "")
 		call := w.call("hello")
-		call.Native = tc.call.Native
+		call.Native = tc.native
 		call.Conversation.Messages[0].Parts = []*llmv1.Part{textPart(strings.Repeat("rules and more rules ", 1000))}
 		if _, err := w.pipeline().Generate(context.Background(), call); err != nil {
 			t.Fatal(err)
 		}
-		if got := [2]int{marks(w.model.asked[0]), marks(w.second.asked[0])}; got != tc.want {
+		first, second := w.model.asked[0], w.second.asked[0]
+		if got := [2]int{marks(first), marks(second)}; got != tc.want {
 			t.Errorf("%s: %v marks, want %v", tc.name, got, tc.want)
+		}
+		if got := [2]bool{first.CachePoints.Instructions, second.CachePoints.Instructions}; got != tc.told {
+			t.Errorf("%s: told %v, want %v", tc.name, got, tc.told)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
 	ragv1 "github.com/tollgate/tollgate/gen/tollgate/rag/v1"
+	"github.com/tollgate/tollgate/services/router/internal/conversation"
 	"github.com/tollgate/tollgate/services/router/internal/stream"
 )
 
@@ -31,6 +32,9 @@ type Request struct {
 	// Instructions are the operator's, put before all others. They are in
 	// Conversation already, as its first message; Native is told of them.
 	Instructions string
+	// CachePoints are the marks that the route places. Native is told of them; where
+	// there is none they are in Conversation already.
+	CachePoints conversation.CachePoints
 	// Model is the target's own name of the model.
 	Model string
 }
@@ -45,7 +49,7 @@ type NativeRequest interface {
 	Unexpressed() []string
 	// Render writes the request for a target that speaks the same dialect: the
 	// client's bytes, but for the model, the masked texts, the context, the
-	// instructions, the defaults and what the dialect needs to report usage.
+	// instructions, the defaults, the marks and what the dialect needs to report usage.
 	Render(r *Request, stream bool) ([]byte, error)
 }
 

@@ -66,6 +66,19 @@ func FuzzRequest(f *testing.F) {
 		if !again.Stream() || changed.GetModel() != "m2" {
 			t.Fatalf("rendered %s", out)
 		}
+		to.CachePoints = everywhere
+		marked, err := r.Render(to, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, same, err := ParseRequest(marked)
+		if err != nil {
+			t.Fatalf("%v: %s", err, marked)
+		}
+		before, had := unmarked(changed)
+		if same, has := unmarked(same); !proto.Equal(same, before) || has > had+2 {
+			t.Fatalf("%d marks, and %d before: %s", has, had, marked)
+		}
 		// An empty text may be none: that of system, say.
 		if want := len(conversation.Texts(c)) - left; revised != "" && len(conversation.Texts(changed)) < want {
 			t.Fatalf("%d texts of %d: %s", len(conversation.Texts(changed)), want, out)

@@ -59,7 +59,7 @@ func (r *Request) RenderCount(to *provider.Request) ([]byte, error) {
 // splice makes all changes but for whole members that must go. addressed says
 // that the body names model and stream itself.
 func (r *Request) splice(to *provider.Request, addressed, stream bool) ([]byte, error) {
-	var space [12]jsonscan.Edit
+	var space [16]jsonscan.Edit
 	edits := space[:0]
 	for i, revised := range to.Revisions {
 		if i < 0 || i >= len(r.texts) || r.texts[i].End == 0 {
@@ -80,7 +80,8 @@ func (r *Request) splice(to *provider.Request, addressed, stream bool) ([]byte, 
 	if to.Context != "" {
 		edits = append(edits, r.context.insert(to.Context, r.hasMessages()))
 	}
-	edits = r.instruct(edits, to.Instructions)
+	edits = r.instruct(edits, to)
+	edits = r.mark(edits, to)
 	edits = r.defaults(edits, to.Defaults)
 	if addressed {
 		edits = r.address(edits, to.Model, stream)
@@ -125,33 +126,37 @@ func (r *Request) top(member string) jsonscan.Edit {
 
 // instruct puts the operator's instructions before the client's, as a block of
 // their own.
-func (r *Request) instruct(edits []jsonscan.Edit, instructions string) []jsonscan.Edit {
-	if instructions == "" {
+func (r *Request) instruct(edits []jsonscan.Edit, to *provider.Request) []jsonscan.Edit {
+	if to.Instructions == "" {
 		return edits
 	}
-	const begin, end = `{"type":"text","text":"`, `"}`
-	at := r.system.Span
-	switch r.system.kind {
-	case systemNone:
-		e := r.top(`"system":"`)
-		e.Text, e.After = instructions, `",`
-		return append(edits, e)
-	case systemString:
-		if at.End-at.Start > len(`""`) {
-			return append(edits,
-				jsonscan.Edit{Span: jsonscan.Span{Start: at.Start, End: at.Start}, Before: "[" + begin, Text: instructions, After: end + `,{"type":"text","text":`},
-				jsonscan.Edit{Span: jsonscan.Span{Start: at.End, End: at.End}, Before: "}]"})
-		}
-		return append(edits, jsonscan.Edit{Span: at, Before: `"`, Text: instructions, After: `"`})
-	case systemNull:
-		return append(edits, jsonscan.Edit{Span: at, Before: `"`, Text: instructions, After: `"`})
-	default:
-		e := jsonscan.Edit{Span: jsonscan.Span{Start: at.Start + 1, End: at.Start + 1}, Before: begin, Text: instructions, After: end}
-		if r.system.kind == systemArray {
-			e.After += ","
-		}
-		return append(edits, e)
+	at, end := r.system.Span, `"}`
+	marked := r.marksInstructions(to)
+	if marked {
+		end = `"` + markMember + `}`
 	}
+	e := jsonscan.Edit{
+		Span:   jsonscan.Span{Start: at.Start + 1, End: at.Start + 1},
+		Before: beginBlock + `"`, Text: to.Instructions, After: end,
+	}
+	switch {
+	case r.system.kind == systemArray:
+		e.After += ","
+	case r.system.kind == systemEmptyArray:
+	case r.system.kind == systemString:
+		e.Span.Start, e.Span.End = at.Start, at.Start
+		e.Before, e.After = "["+e.Before, e.After+","+beginBlock
+		edits = append(edits, jsonscan.Edit{Span: jsonscan.Span{Start: at.End, End: at.End}, Before: "}]", Order: 1})
+	case marked:
+		e.Span, e.Before, e.After = at, "["+e.Before, e.After+"]"
+	default:
+		e.Span, e.Before, e.After = at, `"`, `"`
+	}
+	if r.system.kind == systemNone {
+		e.Span = jsonscan.Span{Start: r.body, End: r.body}
+		e.Before, e.After = `"system":`+e.Before, e.After+","
+	}
+	return append(edits, e)
 }
 
 // defaults sets what the client has left open.

@@ -36,6 +36,7 @@ type Request struct {
 	texts       []text
 	context     contextPlace
 	unsigned    []jsonscan.Span // thinking that no provider of the format takes
+	marks       marks
 	unexpressed []string
 	betas       []string
 }
@@ -91,7 +92,12 @@ type parser struct {
 	thinking       thinking
 	// cache is the mark for the end of the request, toolCache that behind the tools.
 	cache, toolCache *llmv1.Part
-	haveMax          bool
+	// said is where what the messages have said so far can be marked, leading where
+	// the instructions at their beginning can.
+	said, leading spot
+	// nulled is where the last mark ended that is written as null.
+	nulled  int
+	haveMax bool
 }
 
 // ParseRequest reads the body of a request for a message. What it does not
@@ -216,6 +222,9 @@ func (p *parser) complete() error {
 			{Role: llmv1.Role_ROLE_SYSTEM, Parts: p.instructions.parts},
 		}, p.conv.GetMessages()...)
 		p.req.texts = append(p.instructions.texts, p.req.texts...)
+	}
+	if p.leading.kind != noSpot {
+		p.req.marks.system = p.leading
 	}
 	p.setReasoning()
 	p.setCachePoints()

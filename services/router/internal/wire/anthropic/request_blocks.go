@@ -13,8 +13,10 @@ type block struct {
 	isError                                                              flag
 	cache                                                                *llmv1.Part
 	has                                                                  uint64 // which of blockNames, by their place
-	// noted is how many members had been noted before it.
-	noted int
+	// noted is how many members had been noted before it, strange whether some of
+	// its own were.
+	noted   int
+	strange bool
 }
 
 var blockNames = jsonscan.Names{
@@ -47,6 +49,8 @@ var members = map[string]uint64{
 	"tool_result":       bits("type", "tool_use_id", "content", "is_error", "cache_control"),
 }
 
+var markBit = bits(markName)
+
 // block reads a block's members, which may come in any order.
 func (p *parser) block(at *jsonscan.Path) (b block, err error) {
 	b.noted = len(p.req.unexpressed)
@@ -78,6 +82,7 @@ func (p *parser) block(at *jsonscan.Path) (b block, err error) {
 	if err == nil && p.Err == nil && b.kind == "" {
 		err = (&jsonscan.Path{Parent: at, Name: "type"}).Invalid("is required")
 	}
+	b.strange = p.noted(b.noted)
 	return b, err
 }
 

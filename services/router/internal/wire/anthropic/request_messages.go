@@ -33,7 +33,7 @@ type systemKind uint8
 
 const (
 	systemNone systemKind = iota
-	systemNull
+	systemNull            // or an empty string, which says nothing either
 	systemString
 	systemArray
 	systemEmptyArray
@@ -57,6 +57,7 @@ type run struct {
 	group
 	results bool
 	start   int // of its first block
+	mark    spot
 }
 
 func (p *parser) systemMember(at *jsonscan.Path) error {
@@ -64,9 +65,11 @@ func (p *parser) systemMember(at *jsonscan.Path) error {
 	place.Start = p.ValueStart()
 	switch p.Peek() {
 	case '"':
-		place.kind = systemString
-		if t := p.Text(); t.End > t.Start { // an empty one says nothing
+		place.kind = systemNull
+		if t := p.Text(); t.End > t.Start {
+			place.kind = systemString
 			p.instructions.addText(p, t)
+			p.req.marks.system = p.spotAround(t, p.instructions.parts)
 		}
 	case '[':
 		place.kind = systemEmptyArray
@@ -74,6 +77,7 @@ func (p *parser) systemMember(at *jsonscan.Path) error {
 		for p.Open('['); p.Next(']'); n++ {
 			place.kind = systemArray
 			in := &jsonscan.Path{Parent: at, Index: n}
+			start := p.ValueStart()
 			b, err := p.block(in)
 			if err != nil {
 				return err
@@ -81,7 +85,7 @@ func (p *parser) systemMember(at *jsonscan.Path) error {
 			if p.Err == nil && b.kind != "text" {
 				return (&jsonscan.Path{Parent: in, Name: "type"}).Invalid("must be text")
 			}
-			if err := p.addBlock(&p.instructions, b, in); err != nil {
+			if err := p.addMarkable(&p.instructions, b, start, &p.req.marks.system, in); err != nil {
 				return err
 			}
 			if n == maxParts {
@@ -166,7 +170,7 @@ func (p *parser) content(role llmv1.Role, at *jsonscan.Path) error {
 		var g group
 		t := p.Text()
 		g.addText(p, t)
-		p.addMessage(role, &g, contextPlace{at: t.Start, kind: placeString})
+		p.addMessage(role, &g, contextPlace{at: t.Start, kind: placeString}, p.spotAround(t, g.parts))
 		return nil
 	case '[':
 		return p.blocks(role, at)
@@ -195,7 +199,7 @@ func (p *parser) blocks(role llmv1.Role, at *jsonscan.Path) error {
 			p.endRun(role, &open)
 			open = run{results: results, start: start}
 		}
-		if err := p.addBlock(&open.group, b, in); err != nil {
+		if err := p.addMarkable(&open.group, b, start, &open.mark, in); err != nil {
 			return err
 		}
 		if len(open.parts) > maxParts {
@@ -204,7 +208,7 @@ func (p *parser) blocks(role llmv1.Role, at *jsonscan.Path) error {
 	}
 	signed.end(&p.req.unsigned)
 	if n == 0 {
-		p.addMessage(role, &group{}, contextPlace{at: p.At - 1, kind: placeEmptyArray})
+		p.addMessage(role, &group{}, contextPlace{at: p.At - 1, kind: placeEmptyArray}, spot{})
 		return nil
 	}
 	p.endRun(role, &open)
@@ -218,10 +222,11 @@ func (p *parser) endRun(role llmv1.Role, r *run) {
 	if r.results && role == llmv1.Role_ROLE_USER {
 		role = llmv1.Role_ROLE_TOOL
 	}
-	p.addMessage(role, &r.group, contextPlace{at: r.start, kind: placeBlock})
+	p.addMessage(role, &r.group, contextPlace{at: r.start, kind: placeBlock}, r.mark)
 }
 
-func (p *parser) addMessage(role llmv1.Role, g *group, place contextPlace) {
+func (p *parser) addMessage(role llmv1.Role, g *group, place contextPlace, mark spot) {
+	p.settle(role, mark)
 	p.conv.Messages = append(p.conv.Messages, &llmv1.Message{Role: role, Parts: g.parts})
 	p.req.texts = append(p.req.texts, g.texts...)
 	if role == llmv1.Role_ROLE_USER {

@@ -189,6 +189,9 @@ func (p *parser) object(known jsonscan.Names, at *jsonscan.Path, read func(name 
 		case name == "":
 			p.unknown(at, key)
 		case p.Null():
+			if name == markName {
+				p.nulled = p.At
+			}
 		default:
 			if err := read(name); err != nil {
 				return err
@@ -218,6 +221,6 @@ func (p *parser) cacheControl(dst **llmv1.Part, at *jsonscan.Path) error {
 	case ttl != "" && ttl != "5m" && ttl != "1h":
 		return (&jsonscan.Path{Parent: at, Name: "ttl"}).Invalid("must be 5m or 1h")
 	}
-	*dst = newCachePoint(ttl)
+	*dst, p.req.marks.placed = newCachePoint(ttl), true
 	return nil
 }

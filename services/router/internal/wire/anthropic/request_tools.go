@@ -30,7 +30,7 @@ func (p *parser) toolsMember(at *jsonscan.Path) error {
 // form it has defined, have no canonical form: they are noted as a whole.
 func (p *parser) tool(at *jsonscan.Path) error {
 	var kind string
-	noted := len(p.req.unexpressed)
+	noted, start := len(p.req.unexpressed), p.At
 	tool := &llmv1.Tool{}
 	err := p.object(toolNames, at, func(name string) error {
 		in := &jsonscan.Path{Parent: at, Name: name}
@@ -70,6 +70,9 @@ func (p *parser) tool(at *jsonscan.Path) error {
 		return (&jsonscan.Path{Parent: at, Name: "input_schema"}).Invalid("is required")
 	}
 	p.conv.Tools = append(p.conv.Tools, tool)
+	if !p.noted(noted) { // one that is loaded later, say, must not have a mark
+		p.req.marks.tools = p.spotIn(start)
+	}
 	return nil
 }
 

@@ -16,7 +16,7 @@ import (
 func EncodeConversation(r *provider.Request, _ bool) ([]byte, error) {
 	c := r.Conversation
 	e := &encoder{buf: make([]byte, 0, 1024)}
-	said, cached := turns(conversation.WithContext(c, r.Context), len(c.GetTools()) > 0)
+	said, cached := turns(conversation.WithContext(c, r.Context), len(c.GetTools()) > 0, familyOf(r.Model))
 	e.raw(`{"messages":[`)
 	for i := range said {
 		if said[i].role != systemRole {
@@ -81,14 +81,17 @@ type turn struct {
 
 // turns gathers messages. Texts that hold nothing are left out, for the format
 // refuses them. A cache point before everything else stands behind the tools, if
-// there are any.
-func turns(messages []*llmv1.Message, tools bool) (out []turn, cached *llmv1.Part) {
+// there are any and the family takes it there; others where it takes them.
+func turns(messages []*llmv1.Message, tools bool, of family) (out []turn, cached *llmv1.Part) {
 	out = make([]turn, 1, len(messages)+1)
 	out[0].role = systemRole
 	for i, m := range messages {
 		parts := m.GetParts()
 		if i == 0 && tools && len(parts) > 0 && parts[0].GetCachePoint() != nil {
-			cached, parts = parts[0], parts[1:]
+			if of.marksTools() {
+				cached = parts[0]
+			}
+			parts = parts[1:]
 		}
 		at := &out[len(out)-1]
 		switch role := roleName(m.GetRole()); {
@@ -99,7 +102,9 @@ func turns(messages []*llmv1.Message, tools bool) (out []turn, cached *llmv1.Par
 			at = &out[len(out)-1]
 		}
 		for _, p := range parts {
-			if t := p.GetText(); t == nil || strings.TrimSpace(t.GetText()) != "" {
+			if p.GetCachePoint() != nil {
+				at.parts = pointed(at.parts, p, of)
+			} else if t := p.GetText(); t == nil || strings.TrimSpace(t.GetText()) != "" {
 				at.parts = append(at.parts, p)
 			}
 		}

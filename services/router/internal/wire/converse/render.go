@@ -16,7 +16,7 @@ import (
 // Render implements provider.NativeRequest: the client's bytes with all changes
 // made in one pass. The model and streaming are not in the body.
 func (r *Request) Render(to *provider.Request, _ bool) ([]byte, error) {
-	var space [8]jsonscan.Edit
+	var space [12]jsonscan.Edit
 	edits := space[:0]
 	for i, text := range to.Revisions {
 		if i < 0 || i >= len(r.texts) {
@@ -32,7 +32,10 @@ func (r *Request) Render(to *provider.Request, _ bool) ([]byte, error) {
 		edits = append(edits, r.context.insert(to.Context))
 	}
 	if to.Instructions != "" {
-		edits = append(edits, r.instruct(to.Instructions))
+		edits = append(edits, r.instruct(to))
+	}
+	if !to.CachePoints.None() {
+		edits = r.mark(edits, to)
 	}
 	edits = r.defaults(edits, to)
 	if len(edits) == 0 {
@@ -82,8 +85,11 @@ func (c contextPlace) insert(block string) jsonscan.Edit {
 }
 
 // instruct makes the edit that puts the operator's instructions before all others.
-func (r *Request) instruct(text string) jsonscan.Edit {
-	e := jsonscan.Edit{Before: `{"text":"`, Text: text, After: `"}`}
+func (r *Request) instruct(to *provider.Request) jsonscan.Edit {
+	e := jsonscan.Edit{Before: `{"text":"`, Text: to.Instructions, After: `"}`}
+	if to.CachePoints.Instructions && r.marks.system.of(to.Model) == 0 {
+		e.After += pointBlock
+	}
 	if r.system.at > 0 {
 		e.Span = jsonscan.Span{Start: r.system.at, End: r.system.at}
 		if r.system.filled {

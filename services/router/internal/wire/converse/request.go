@@ -32,6 +32,7 @@ type Request struct {
 	set         []string
 	nulls       []nulled
 	context     contextPlace
+	marks       marks
 	unexpressed []string
 }
 
@@ -116,6 +117,11 @@ type parser struct {
 	texts  []place // of the messages
 	// cached is a cache point behind the tools.
 	cached *llmv1.Part
+	// kind is that of the block that was read last.
+	kind string
+	// said is where what the messages have said so far can be marked, leading where
+	// the instructions at their beginning can.
+	said, leading spot
 }
 
 var requestNames = jsonscan.Names{
@@ -241,6 +247,7 @@ func (p *parser) complete() error {
 		p.conv.Messages = append([]*llmv1.Message{instructions}, p.conv.GetMessages()...)
 	}
 	p.req.texts = append(p.system.texts, p.texts...)
+	p.req.marks.system = p.leading.over(p.req.marks.system)
 	if p.cached != nil { // tools come before everything that is said
 		first := p.conv.GetMessages()[0]
 		first.Parts = append([]*llmv1.Part{p.cached}, first.GetParts()...)

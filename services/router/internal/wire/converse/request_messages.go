@@ -32,6 +32,7 @@ func (p *parser) messages(at *jsonscan.Path) error {
 func (p *parser) message(at *jsonscan.Path) error {
 	var role string
 	var said group
+	var mark spot
 	var context contextPlace
 	err := p.object(messageNames, at, func(name string, in *jsonscan.Path) error {
 		if name == "role" {
@@ -43,6 +44,7 @@ func (p *parser) message(at *jsonscan.Path) error {
 			if err := p.block(spokenNames, &said, in); err != nil {
 				return err
 			}
+			mark.note(p.kind, p.At, said.parts[before:])
 			results := len(said.parts) > before && said.parts[before].GetToolResult() != nil
 			if context.kind != beforeBlock && !results {
 				context = contextPlace{start, beforeBlock}
@@ -68,6 +70,7 @@ func (p *parser) message(at *jsonscan.Path) error {
 	case context.kind == noContext:
 		return (&jsonscan.Path{Parent: at, Name: "content"}).Invalid("is required")
 	}
+	p.settle(known, mark)
 	p.conv.Messages = append(p.conv.Messages, &llmv1.Message{Role: known, Parts: said.parts})
 	p.texts = append(p.texts, said.texts...)
 	if known == llmv1.Role_ROLE_USER {
@@ -79,7 +82,12 @@ func (p *parser) message(at *jsonscan.Path) error {
 func (p *parser) systemBlocks(at *jsonscan.Path) error {
 	p.req.system = p.opened('[')
 	return p.list(maxBlocks, at, func(in *jsonscan.Path) error {
-		return p.block(systemNames, &p.system, in)
+		before := len(p.system.parts)
+		err := p.block(systemNames, &p.system, in)
+		if err == nil && p.Err == nil {
+			p.req.marks.system.note(p.kind, p.At, p.system.parts[before:])
+		}
+		return err
 	})
 }
 
@@ -112,6 +120,7 @@ func (p *parser) block(known jsonscan.Names, g *group, at *jsonscan.Path) error 
 		if err := p.blockMember(name, start, g, &jsonscan.Path{Parent: at, Name: name}); err != nil {
 			return err
 		}
+		p.kind = name // blocks in it have set theirs
 	}
 	if kinds == 0 && p.Err == nil {
 		return at.Invalid("must hold one of %v", known)

@@ -333,6 +333,7 @@ func TestRender(t *testing.T) {
 func FuzzRequest(f *testing.F) {
 	f.Add([]byte(fullRequest), "x")
 	f.Add([]byte(`{"messages":[{"role":"user","content":[{"toolResult":{"toolUseId":"c","content":[{"json":{"a":"\ud83d"}}]}}]}],"system":[]}`), `"`)
+	f.Add([]byte(`{"messages":[{"role":"user","content":[{"document":{"format":"pdf`), "")
 	f.Fuzz(func(t *testing.T, body []byte, text string) {
 		r, c, err := ParseRequest(body, "m")
 		if err != nil {
@@ -352,6 +353,14 @@ func FuzzRequest(f *testing.F) {
 		out, err := r.Render(to, true)
 		if err != nil {
 			t.Fatalf("render: %v", err)
+		}
+		to.CachePoints = conversation.CachePointsOf(c, func(*llmv1.Conversation) int64 { return 5000 })
+		marked, err := r.Render(to, true)
+		if err != nil || strings.ReplaceAll(string(marked), pointBlock, "") != strings.ReplaceAll(string(out), pointBlock, "") {
+			t.Fatalf("%v: %s", err, marked)
+		}
+		if _, _, err := ParseRequest(marked, "m"); err != nil {
+			t.Fatalf("%v in %s", err, marked)
 		}
 		_, again, err := ParseRequest(out, "m")
 		if err != nil {

@@ -26,7 +26,7 @@ func (p *parser) toolConfig(at *jsonscan.Path) error {
 // tool reads a tool, or a cache point behind the tools before it. Tools of the
 // provider's own are left to the native request.
 func (p *parser) tool(at *jsonscan.Path) error {
-	kinds := 0
+	kinds, function := 0, false
 	listed := len(p.req.unexpressed)
 	err := p.object(toolKinds, at, func(name string, in *jsonscan.Path) error {
 		if kinds++; kinds > 1 {
@@ -37,8 +37,12 @@ func (p *parser) tool(at *jsonscan.Path) error {
 			p.cached = point
 			return err
 		}
+		function = true
 		return p.toolSpec(in)
 	})
+	if function {
+		p.req.marks.tools = p.At
+	}
 	if err == nil && p.Err == nil && kinds == 0 && len(p.req.unexpressed) == listed {
 		return at.Invalid("must hold one of %v", toolKinds)
 	}
