@@ -98,6 +98,7 @@ type Decision struct {
 
 	all      []Candidate  // in the order of the configuration
 	found    []Deployment // what some of these point to
+	calm     bool         // nothing is the matter with any of Order
 	question Question
 	outcome  outcome
 	ruling   ruling

@@ -47,7 +47,7 @@ func (e *Entry) stand(d *Decision, commit bool) {
 	weighs := e.kind.weighs || e.Sticky.On()
 	for _, c := range d.Order {
 		c.share, c.rank = 1, usual
-		if c.monitor != nil {
+		if c.monitor != nil && !d.calm {
 			c.rank, c.share = healthy(c.monitor, now)
 		}
 		if c.rank != usual {

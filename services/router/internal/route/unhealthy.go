@@ -70,8 +70,8 @@ func (d *Decision) waits(c *Candidate) string {
 // route may want them nevertheless. A question without a time leaves health out
 // of account.
 func (d *Decision) weed() {
-	d.Degraded = false
-	if d.question.Time.IsZero() {
+	d.Degraded, d.calm = false, d.allCalm()
+	if d.calm || d.question.Time.IsZero() {
 		return
 	}
 	var space struct { // so that few candidates cost no allocation
@@ -99,6 +99,10 @@ func (d *Decision) weed() {
 	if len(kept) == 0 && d.Entry.WhenUnhealthy != whenRefuse {
 		d.takeBack()
 	}
+}
+
+func (d *Decision) allCalm() bool {
+	return !slices.ContainsFunc(d.Order, func(c *Candidate) bool { return c.monitor != nil && !c.monitor.Calm() })
 }
 
 // wait is how long the candidate is not asked.

@@ -122,18 +122,25 @@ func logical(a, b value[bool], decisive bool) value[bool] {
 }
 
 func equal(a, b ast.Expr, want bool) value[bool] {
-	return first(
-		two(text(a), text(b), func(x, y string) bool { return (x == y) == want }),
-		two(number(a), number(b), func(x, y int64) bool { return (x == y) == want }),
-		two(plain[float64](a), plain[float64](b), func(x, y float64) bool { return (x == y) == want }),
-		two(truth(a), truth(b), func(x, y bool) bool { return (x == y) == want }))
+	return first(equals(text, a, b, want), equals(number, a, b, want), equals(plain[float64], a, b, want), equals(truth, a, b, want))
+}
+
+func equals[T comparable](of func(ast.Expr) value[T], a, b ast.Expr, want bool) value[bool] {
+	if fixed, ok := constant[T](b); ok {
+		return one(of(a), func(x T) bool { return (x == fixed) == want })
+	}
+	return two(of(a), of(b), func(x, y T) bool { return (x == y) == want })
 }
 
 func ordered(a, b ast.Expr, holds func(order int) bool) value[bool] {
-	return first(
-		two(text(a), text(b), func(x, y string) bool { return holds(strings.Compare(x, y)) }),
-		two(number(a), number(b), func(x, y int64) bool { return holds(cmp.Compare(x, y)) }),
-		two(plain[float64](a), plain[float64](b), func(x, y float64) bool { return holds(cmp.Compare(x, y)) }))
+	return first(compares(text, a, b, holds), compares(number, a, b, holds), compares(plain[float64], a, b, holds))
+}
+
+func compares[T cmp.Ordered](of func(ast.Expr) value[T], a, b ast.Expr, holds func(order int) bool) value[bool] {
+	if fixed, ok := constant[T](b); ok {
+		return one(of(a), func(x T) bool { return holds(cmp.Compare(x, fixed)) })
+	}
+	return two(of(a), of(b), func(x, y T) bool { return holds(cmp.Compare(x, y)) })
 }
 
 // first is the one that there is: an expression has one type.
