@@ -192,22 +192,14 @@ func TestReplicasSurviveValkey(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
-	for round := range 2 {
+	for round, outage := range []struct{ begin, end func(testing.TB) }{{valkey.Stop, valkey.Restart}, {valkey.Freeze, valkey.Thaw}} {
 		more(60)
-		if round == 0 {
-			valkey.Stop(t)
-		} else {
-			valkey.Freeze(t)
-		}
+		outage.begin(t)
 		for _, d := range both {
 			d.awaitLog("this router goes on alone", round+1)
 		}
 		more(60)
-		if round == 0 {
-			valkey.Restart(t)
-		} else {
-			valkey.Thaw(t)
-		}
+		outage.end(t)
 		for _, d := range both {
 			d.awaitLog("routers share quotas and circuits", round+2)
 		}

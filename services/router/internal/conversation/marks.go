@@ -63,12 +63,20 @@ func WithCachePoints(c *llmv1.Conversation, p CachePoints) *llmv1.Conversation {
 	return out
 }
 
+// Instructions is how many messages at the beginning of a conversation are
+// instructions.
+func Instructions(messages []*llmv1.Message) int {
+	n := 0
+	for n < len(messages) && messages[n].GetRole() == llmv1.Role_ROLE_SYSTEM {
+		n++
+	}
+	return n
+}
+
 // borders are where the instructions end, and where what is said for good ends:
 // all before the turn that asks for the answer.
 func borders(messages []*llmv1.Message) (instructed, settled int) {
-	for instructed < len(messages) && messages[instructed].GetRole() == llmv1.Role_ROLE_SYSTEM {
-		instructed++
-	}
+	instructed = Instructions(messages)
 	settled = len(messages)
 	if messages[settled-1].GetRole() == llmv1.Role_ROLE_ASSISTANT {
 		settled-- // the beginning of the answer

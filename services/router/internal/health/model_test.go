@@ -159,7 +159,7 @@ func TestBreakerIsTheNaiveOne(t *testing.T) {
 		var underWay []ticketed
 		number := 0
 		check := func() {
-			if m.Calm() && (m.State(b.now) != Closed || m.Share(b.now) != 1) {
+			if m.Calm(b.now) && (m.State(b.now) != Closed || m.Share(b.now) != 1) {
 				t.Fatalf("calm, but %v with a share of %v", m.State(b.now), m.Share(b.now))
 			}
 			if got, want := m.State(b.now), ref.seen(b.now); got != want {

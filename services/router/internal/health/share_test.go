@@ -35,6 +35,29 @@ func TestSlowStartRisesSteadily(t *testing.T) {
 	})
 }
 
+// A model is calm again once what was the matter is over.
+func TestCalmComesBack(t *testing.T) {
+	b := newBench(t, Config{})
+	m := b.group.Of("a")
+	if !m.Calm(b.now) {
+		t.Error("not calm at first")
+	}
+	b.calls(m, 10, Bad)
+	if m.Calm(b.now) {
+		t.Error("calm while its circuit is open")
+	}
+	b.pass(5 * time.Second)
+	b.calls(m, 3, Good)
+	if m.Calm(b.now) {
+		t.Error("calm while it comes back")
+	}
+	b.pass(time.Hour)
+	b.calls(m, 1, Good)
+	if !m.Calm(b.now) {
+		t.Error("not calm an hour later")
+	}
+}
+
 func TestShareWhileAway(t *testing.T) {
 	b := newBench(t, Config{})
 	m := b.group.Of("a")

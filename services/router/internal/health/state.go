@@ -76,9 +76,10 @@ func (m *Monitor) State(now time.Time) State {
 // Calm says that nothing is the matter: the model is asked, gets its whole load,
 // and has not failed of late. Among models that are all calm there is nothing to
 // judge.
-func (m *Monitor) Calm() bool {
+func (m *Monitor) Calm(now time.Time) bool {
 	_, failed := m.latest()
-	return failed == 0 && m.current().circuit() == Closed && m.cooling.Load() == 0 && m.ejected.Load() == 0 && m.back.Load() == 0
+	_, share := m.Standing(now)
+	return failed == 0 && share == 1 && m.ejected.Load() == 0
 }
 
 // RetryTime is when a model that is not asked will be asked again; zero if it is.

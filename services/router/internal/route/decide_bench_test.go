@@ -132,6 +132,24 @@ func BenchmarkDecisionParts(b *testing.B) {
 			d.Decide()
 		}
 	})
+	b.Run("whole, where some have failed", func(b *testing.B) {
+		troubled := twenty(b, priority)
+		for i := range troubled.deployments {
+			m := troubled.deployments[i].monitor
+			for n := range 100 {
+				m.Begin(all[0].Time)
+				m.End(health.End{Verdict: [...]health.Verdict{health.Good, health.Bad}[(n+i)%50/49], Time: all[0].Time})
+			}
+		}
+		var d Decision
+		for i := 0; b.Loop(); i++ {
+			troubled.Candidates(all[i%len(all)], &d)
+			d.Decide()
+		}
+		if d.calm {
+			b.Fatal("nothing is the matter with them")
+		}
+	})
 	b.Run("order", func(b *testing.B) {
 		var d Decision
 		e.Candidates(all[0], &d)

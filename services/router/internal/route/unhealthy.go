@@ -70,8 +70,11 @@ func (d *Decision) waits(c *Candidate) string {
 // route may want them nevertheless. A question without a time leaves health out
 // of account.
 func (d *Decision) weed() {
-	d.Degraded, d.calm = false, d.allCalm()
-	if d.calm || d.question.Time.IsZero() {
+	d.Degraded, d.calm = false, false
+	if d.question.Time.IsZero() {
+		return
+	}
+	if d.calm = d.allCalm(); d.calm {
 		return
 	}
 	var space struct { // so that few candidates cost no allocation
@@ -102,7 +105,7 @@ func (d *Decision) weed() {
 }
 
 func (d *Decision) allCalm() bool {
-	return !slices.ContainsFunc(d.Order, func(c *Candidate) bool { return c.monitor != nil && !c.monitor.Calm() })
+	return !slices.ContainsFunc(d.Order, func(c *Candidate) bool { return c.monitor != nil && !c.monitor.Calm(d.question.Time) })
 }
 
 // wait is how long the candidate is not asked.

@@ -1,10 +1,10 @@
 package anthropic
 
 import (
-	"slices"
 	"strings"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/router/internal/conversation"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
@@ -94,12 +94,10 @@ func (p *parser) settle(role llmv1.Role, mark spot) {
 		return
 	}
 	p.said = mark
-	if role == llmv1.Role_ROLE_SYSTEM && !slices.ContainsFunc(messages, spoken) {
+	if role == llmv1.Role_ROLE_SYSTEM && conversation.Instructions(messages) == len(messages) {
 		p.leading = mark
 	}
 }
-
-func spoken(m *llmv1.Message) bool { return m.GetRole() != llmv1.Role_ROLE_SYSTEM }
 
 // mark makes the edits that write the route's marks. That behind instructions of
 // the route's own alone stands in their block already.

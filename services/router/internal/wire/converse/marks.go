@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	llmv1 "github.com/tollgate/tollgate/gen/tollgate/llm/v1"
+	"github.com/tollgate/tollgate/services/router/internal/conversation"
 	"github.com/tollgate/tollgate/services/router/internal/provider"
 	"github.com/tollgate/tollgate/services/router/internal/wire/jsonscan"
 )
@@ -72,12 +73,10 @@ func (p *parser) settle(role llmv1.Role, said spot) {
 		p.req.marks.turns = p.said
 	}
 	p.said = said.over(p.said)
-	if role == llmv1.Role_ROLE_SYSTEM && !slices.ContainsFunc(messages, spoken) {
+	if role == llmv1.Role_ROLE_SYSTEM && conversation.Instructions(messages) == len(messages) {
 		p.leading = said.over(p.leading)
 	}
 }
-
-func spoken(m *llmv1.Message) bool { return m.GetRole() != llmv1.Role_ROLE_SYSTEM }
 
 // mark makes the edits that put in the route's marks. That behind instructions of
 // the route's own alone stands behind them already.
